@@ -26,8 +26,8 @@ type Meta struct {
 }
 
 // Store holds objects by key. Keys are slash-separated segments of
-// a-z A-Z 0-9 . _ - =, at most 512 bytes, no empty, "." or ".." segment;
-// CheckKey says ErrInvalid otherwise.
+// a-z A-Z 0-9 . _ - =, at most 512 bytes, no empty, "." or ".." segment, none
+// longer than 255 bytes; CheckKey says ErrInvalid otherwise.
 //
 // A Create that returns an error other than ErrExists may or may not have taken
 // effect. Callers settle it by reading the key back.
@@ -54,6 +54,10 @@ const HintPrefix = "hint/"
 // MaxKeyBytes bounds a key.
 const MaxKeyBytes = 512
 
+// MaxSegmentBytes bounds one segment of a key: no common file system holds a
+// longer name.
+const MaxSegmentBytes = 255
+
 // CheckKey returns ErrInvalid unless key is one that every backend can hold.
 func CheckKey(key string) error {
 	if key == "" || len(key) > MaxKeyBytes {
@@ -67,7 +71,7 @@ func CheckKey(key string) error {
 			}
 			continue
 		}
-		if seg := key[start:i]; seg == "" || seg == "." || seg == ".." {
+		if seg := key[start:i]; seg == "" || seg == "." || seg == ".." || len(seg) > MaxSegmentBytes {
 			return fmt.Errorf("%w object key %q: segment %q", lockstep.ErrInvalid, key, seg)
 		}
 		start = i + 1
