@@ -29,7 +29,7 @@ type Attr struct {
 	Type  AttrType // which of the other fields holds the value
 	Text  string   // S; N as the decimal text that was sent; B as raw bytes
 	List  []Attr   // L
-	Set   []string // SS, NS, and BS as raw bytes, in the order received
+	Set   []string // SS, NS, and BS as raw bytes, sorted
 	Truth bool     // BOOL
 }
 
@@ -117,4 +117,14 @@ type MirrorItem struct {
 	Image   Item     // nil for a tombstone
 	Seq     Sequence // of the last change applied
 	Removed Sequence // of the latest removal ever seen, even when a newer insert was seen before it
+	// First is the smallest sequence number of an Insert ever seen of this item, ""
+	// when none was: a register that only falls, as Seq and Removed only rise, so that
+	// any order of arrival ends in the same item. Only an Insert lowers it (or sets it).
+	// An Insert that is stale for the image and lowers First has an effect all the same:
+	// it is kept and goes on to the handler, as a late removal does for Removed, because
+	// what an item announces once, such as an import, must take place also when a newer
+	// change of the item overtook the announcement. One that does not lower it is a
+	// duplicate or stale as before. Change.Merge keeps it; the mirror record has it under
+	// the metadata key "first", absent when "".
+	First Sequence
 }
