@@ -1,0 +1,108 @@
+package version
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/klauspost/compress/zstd"
+
+	"lockstep/internal/lockstep"
+)
+
+// A delta is a magic number and then frames. Each frame is compressed by itself,
+// so that several goroutines can fill one delta, and carries its own checksum
+// (docs/format/delta.md).
+const (
+	deltaMagic  = "LSD1"
+	frameHeader = 13 // kind, plain size, stored size, CRC-32C of the stored bytes
+	frameText   = 'M'
+	frameMuts   = 'U'
+)
+
+// MaxFrameBytes bounds the plain size of one frame, and so what a reader allocates
+// for it.
+const MaxFrameBytes = 64 << 20
+
+// FrameBytes is the plain size at which a writer begins a new frame.
+const FrameBytes = 4 << 20
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// Framer compresses frames. It is not safe for concurrent use.
+type Framer struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+	chk []byte
+}
+
+// NewFramer returns a Framer.
+func NewFramer() (*Framer, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("delta compressor: %w", err)
+	}
+	dec, err := newFrameDecoder()
+	if err != nil {
+		return nil, err
+	}
+	return &Framer{enc: enc, dec: dec}, nil
+}
+
+func newFrameDecoder() (*zstd.Decoder, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxFrameBytes), zstd.WithDecoderMaxWindow(8<<20))
+	if err != nil {
+		return nil, fmt.Errorf("delta decompressor: %w", err)
+	}
+	return dec, nil
+}
+
+// Append compresses plain as one frame behind dst, and reads it back before it
+// answers: what will be published is what was meant (TRAPS T32).
+func (f *Framer) append(dst []byte, kind byte, plain []byte) ([]byte, error) {
+	if len(plain) > MaxFrameBytes {
+		return nil, fmt.Errorf("delta frame of %d bytes, at most %d: %w", len(plain), MaxFrameBytes, lockstep.ErrInvalid)
+	}
+	start := len(dst)
+	dst = append(dst, make([]byte, frameHeader)...)
+	dst = f.enc.EncodeAll(plain, dst)
+	stored := dst[start+frameHeader:]
+	h := dst[start : start+frameHeader]
+	h[0] = kind
+	binary.LittleEndian.PutUint32(h[1:], uint32(len(plain)))
+	binary.LittleEndian.PutUint32(h[5:], uint32(len(stored)))
+	binary.LittleEndian.PutUint32(h[9:], crc32.Checksum(stored, castagnoli()))
+	var err error
+	f.chk, err = f.dec.DecodeAll(stored, f.chk[:0])
+	if err != nil || string(f.chk) != string(plain) {
+		return nil, fmt.Errorf("delta frame does not read back as written (%v): %w", err, lockstep.ErrCorrupt)
+	}
+	return dst, nil
+}
+
+type frame struct {
+	kind  byte
+	plain []byte
+}
+
+// nextFrame splits the first frame off b and decompresses it.
+func nextFrame(dec *zstd.Decoder, b []byte) (frame, []byte, error) {
+	if len(b) < frameHeader {
+		return frame{}, nil, fmt.Errorf("%w: frame header cut short", ErrDeltaEncoding)
+	}
+	plain, stored := binary.LittleEndian.Uint32(b[1:]), binary.LittleEndian.Uint32(b[5:])
+	sum, kind := binary.LittleEndian.Uint32(b[9:]), b[0]
+	b = b[frameHeader:]
+	if plain > MaxFrameBytes || uint64(stored) > uint64(len(b)) {
+		return frame{}, nil, fmt.Errorf("%w: frame of %d bytes, %d stored, %d there", ErrDeltaEncoding, plain, stored, len(b))
+	}
+	body, rest := b[:stored], b[stored:]
+	if crc32.Checksum(body, castagnoli()) != sum {
+		return frame{}, nil, fmt.Errorf("%w: frame checksum", ErrDeltaEncoding)
+	}
+	out, err := dec.DecodeAll(body, nil)
+	if err != nil || len(out) != int(plain) {
+		return frame{}, nil, fmt.Errorf("%w: frame of %d bytes, %d expected (%v)", ErrDeltaEncoding, len(out), plain, err)
+	}
+	return frame{kind, out}, rest, nil
+}
