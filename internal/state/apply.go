@@ -1,0 +1,90 @@
+package state
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"lockstep/internal/lockstep"
+	"lockstep/internal/version"
+)
+
+// Apply makes the state that of version n, whose parent it is at, by the images
+// after of d; d may be nil. tallies is what d does to the sums; nil: compute it.
+// On error the state is unchanged.
+func (s *State) Apply(ctx context.Context, n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.step(n, d, tallies, false)
+}
+
+// Undo makes the state that of version to, the parent of the version whose delta
+// is d, by the images before. On error the state is unchanged.
+func (s *State) Undo(ctx context.Context, to uint64, d *version.Delta) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.step(to, d, nil, true)
+}
+
+func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, backward bool) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	if d != nil {
+		if tallies == nil {
+			tallies = d.Sums(&s.hasher)
+		}
+		if err := fill(b, n, d, backward); err != nil {
+			return fmt.Errorf("local state: version %d: %w", n, err)
+		}
+	}
+	s.mu.Lock()
+	m := s.meta.with(n, tallies, backward)
+	s.mu.Unlock()
+	if err := s.commit(b, m); err != nil {
+		return fmt.Errorf("local state: version %d: %w", n, err)
+	}
+	return nil
+}
+
+func fill(b *pebble.Batch, n uint64, d *version.Delta, backward bool) error {
+	var key, row []byte
+	at := func(i int) int { return i }
+	if backward {
+		at = func(i int) int { return len(d.Mutations) - 1 - i }
+	}
+	for i := range d.Mutations {
+		i = at(i)
+		m := &d.Mutations[i]
+		image, vector, gone := m.After, m.VectorAfter, m.VectorBefore
+		author := d.AuthorAfter(i, n)
+		if backward {
+			image, vector, gone, author = m.Before, m.VectorBefore, m.VectorAfter, m.Author
+		}
+		key = appendKey(key[:0], keyRecord, m.Collection, m.ID)
+		if image == nil {
+			if err := b.Delete(key, nil); err != nil {
+				return err
+			}
+		} else {
+			row = appendRow(row[:0], &author, image)
+			if err := b.Set(key, row, nil); err != nil {
+				return err
+			}
+		}
+		if vector == nil && gone == nil {
+			continue
+		}
+		key = appendKey(key[:0], keyVector, m.Collection, m.ID)
+		if vector != nil {
+			if err := b.Set(key, vector, nil); err != nil {
+				return err
+			}
+		} else if err := b.Delete(key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
