@@ -1,0 +1,219 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"lockstep/internal/change"
+	"lockstep/internal/handler"
+	"lockstep/internal/ledger"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
+	"lockstep/internal/version"
+)
+
+// Options tunes a Compactor; the zero value works.
+type Options struct {
+	Actor      string           // who the entries name; default "lockstep"
+	Workers    int              // goroutines that plan; default GOMAXPROCS
+	Now        func() time.Time // required
+	BaseFactor float64          // a base is due when the deltas weigh this share of it; default 1
+	BaseBytes  int64            // deltas below this never ask for a base; default 64 MiB
+	BaseChain  int              // nor fewer deltas than this, unless BaseBytes is passed; default 1024
+	Log        *slog.Logger     // default: discard
+}
+
+// Compactor commits inputs as versions. Its methods may be called by one goroutine
+// at a time; Loop serves many.
+type Compactor struct {
+	log      *version.Log
+	state    *state.State
+	rev      handler.Revision
+	desc     handler.Description
+	classify *change.Classifier
+	importer Importer
+	opts     Options
+
+	head     version.Head
+	fresh    bool // head is what the store said, or what we appended since
+	framers  []*version.Framer
+	parked   map[string]bool
+	parkedAt uint64                   // the version parked describes
+	counts   map[lockstep.Outcome]int // outcomes without effect since the last version
+}
+
+// New returns a compactor of rev on the log, working on st. It reads nothing yet.
+func New(log *version.Log, st *state.State, rev handler.Revision, importer Importer, opts Options) (*Compactor, error) {
+	desc := rev.Handler.Describe()
+	classify, err := change.NewClassifier(desc.Entities)
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", rev, err)
+	}
+	if opts.Now == nil {
+		return nil, fmt.Errorf("compactor: %w: no clock", lockstep.ErrInvalid)
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opts.Actor == "" {
+		opts.Actor = "lockstep"
+	}
+	if opts.BaseFactor == 0 {
+		opts.BaseFactor = 1
+	}
+	if opts.BaseBytes == 0 {
+		opts.BaseBytes = 64 << 20
+	}
+	if opts.BaseChain == 0 {
+		opts.BaseChain = 1024
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Compactor{log: log, state: st, rev: rev, desc: desc, classify: classify, importer: importer, opts: opts, counts: map[lockstep.Outcome]int{}}
+	for range opts.Workers {
+		f, err := version.NewFramer()
+		if err != nil {
+			return nil, err
+		}
+		c.framers = append(c.framers, f)
+	}
+	return c, nil
+}
+
+// Head returns the newest version that the compactor knows.
+func (c *Compactor) Head() version.Head { return c.head }
+
+// Commit brings the inputs into versions and returns when every one of them is in
+// a version, parked there, or known to need none. On error none, some or all of
+// them may be; committing them again is safe and settles it.
+func (c *Compactor) Commit(ctx context.Context, inputs []Input) (Result, error) {
+	if err := c.Refresh(ctx); err != nil {
+		return Result{}, err
+	}
+	res := newResult(len(inputs))
+	if err := c.work(ctx, jobsOf(inputs), nil, res); err != nil {
+		return Result{}, err
+	}
+	for _, o := range res.Outcomes {
+		res.Counts[o.Outcome]++
+	}
+	return *res, nil
+}
+
+// Refresh brings the compactor to the newest version of the log, and finishes what
+// earlier resets left to be replayed.
+func (c *Compactor) Refresh(ctx context.Context) error {
+	if err := c.CatchUp(ctx); err != nil {
+		return err
+	}
+	return c.replayBacklog(ctx)
+}
+
+// CatchUp reads the head when it is not certain, and moves the state there. It
+// publishes nothing.
+func (c *Compactor) CatchUp(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !c.fresh {
+		head, err := c.log.Head(ctx)
+		if err != nil {
+			return err
+		}
+		c.head, c.fresh = head, true
+	}
+	if c.state.Version() == c.head.Number() {
+		return nil
+	}
+	if err := c.state.MoveTo(ctx, c.log, c.head.Number()); err != nil {
+		return fmt.Errorf("bring the local state to version %d: %w", c.head.Number(), err)
+	}
+	return nil
+}
+
+func (c *Compactor) schema() change.Schema { return c.desc.Key }
+
+// Poll looks whether another process has appended to the log, so that the next
+// commit starts from there.
+func (c *Compactor) Poll() { c.fresh = false }
+
+// work plans the jobs and publishes until none is left.
+func (c *Compactor) work(ctx context.Context, jobs []*job, span *spanWork, res *Result) error {
+	for {
+		plans, err := c.planAll(ctx, jobs)
+		if err != nil {
+			return err
+		}
+		keep, wait := c.together(plans)
+		for {
+			n, err := c.publish(ctx, keep, span.after(len(wait) == 0))
+			if err == nil {
+				res.note(keep, n)
+				break
+			}
+			if !errors.Is(err, ledger.ErrHeadMoved) {
+				c.fresh = false // after an unknown outcome only the log knows
+				return err
+			}
+			if keep, wait, err = c.rebase(ctx, keep, wait); err != nil {
+				return err
+			}
+		}
+		if len(wait) == 0 {
+			return nil
+		}
+		jobs = jobs[:0:0]
+		for _, p := range wait {
+			jobs = append(jobs, p.job)
+		}
+	}
+}
+
+// together also makes two plans wait for each other that would both fix the
+// dimension of one collection.
+func (c *Compactor) together(plans []*planned) (keep, wait []*planned) {
+	keep, wait = independent(plans)
+	dims := map[lockstep.Collection]int{}
+	out := keep[:0:0]
+	for _, p := range keep {
+		clash := false
+		for name, d := range p.dims {
+			if dims[name] != 0 && dims[name] != d {
+				clash = true
+			}
+		}
+		if clash {
+			wait = append(wait, p)
+			continue
+		}
+		for name, d := range p.dims {
+			dims[name] = d
+		}
+		out = append(out, p)
+	}
+	return out, wait
+}
+
+func newResult(inputs int) *Result {
+	return &Result{Outcomes: make([]Outcome, inputs), Counts: map[lockstep.Outcome]int{}, ChangedBy: map[string]int{}}
+}
+
+func (r *Result) note(plans []*planned, n uint64) {
+	r.Version = n
+	for _, p := range plans {
+		for entity, n := range p.changed {
+			r.Changed += n
+			r.ChangedBy[entity] += n
+		}
+		for i, slot := range p.job.slots {
+			if slot >= 0 {
+				r.Outcomes[slot] = p.outcomes[i]
+			}
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package compact
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"lockstep/internal/change"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
+	"lockstep/internal/version"
+)
+
+// waits is the reason of a message that is parked only because of its key.
+const waits = "an earlier message of this key is parked"
+
+// park sets the messages from index `from` on aside: the first with the reason its
+// handler gave, the others because their order must hold. What the mirror has
+// already seen is not parked again.
+func (p *planner) park(ctx context.Context, out *planned, from int, reason string) error {
+	j := out.job
+	if from >= len(j.messages) {
+		return nil
+	}
+	have, next, err := p.parkedOf(ctx, j.group)
+	if err != nil {
+		return err
+	}
+	out.foot.ranges = append(out.foot.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
+	for i := from; i < len(j.messages); i++ {
+		m := &j.messages[i]
+		outcome, err := p.unparked(m)
+		if err != nil {
+			return err
+		}
+		if outcome == "" && have[m.ID] {
+			outcome = lockstep.Duplicate
+		}
+		if out.outcomes[i].Outcome = outcome; outcome != "" {
+			continue
+		}
+		why := reason
+		if i > from || reason == "" {
+			why = waits
+		}
+		out.outcomes[i] = Outcome{lockstep.ParkedAway, why}
+		rec := change.ParkedRecord(change.Parked{Message: *m, Arrival: next, Reason: why, At: p.now, Attempts: 1, Blocked: why == waits})
+		next++
+		have[m.ID] = true
+		p.add(out, version.Mutation{Collection: lockstep.Parked, ID: rec.ID, Cause: i, After: version.AppendRecord(nil, &rec)})
+	}
+	return nil
+}
+
+// unparked returns the outcome of a message that need not be parked, since it
+// would have no effect, and "" otherwise.
+func (p *planner) unparked(m *lockstep.Message) (lockstep.Outcome, error) {
+	entity, ok := p.classify.Entity(m.Change.Key)
+	if !ok || entity == "" {
+		return lockstep.Ignored, nil
+	}
+	m.Change.Entity = entity
+	s := sight{items: map[string]*mirrored{}}
+	known, err := s.item(p.reader, m.Change.Key.RecordID())
+	if err != nil {
+		return "", err
+	}
+	if got := change.Merge(known.item, known.item.ID != "", m.Change); !got.Effect {
+		return got.Outcome, nil
+	}
+	return "", nil
+}
+
+// parkedOf returns the ids of the messages that wait in a group, and the next
+// order number.
+func (p *planner) parkedOf(ctx context.Context, group string) (map[string]bool, uint64, error) {
+	have, next := map[string]bool{}, uint64(1)
+	err := p.reader.Scan(ctx, lockstep.Parked, change.ParkedPrefix(group), func(row state.Row) error {
+		pk, err := parkedFrom(row, p.schema)
+		if err != nil {
+			return err
+		}
+		have[pk.Message.ID], next = true, max(next, pk.Arrival+1)
+		return nil
+	})
+	return have, next, err
+}
+
+func parkedFrom(row state.Row, schema change.Schema) (change.Parked, error) {
+	rec, err := version.DecodeRecord(string(row.ID), row.Record)
+	if err != nil {
+		return change.Parked{}, err
+	}
+	return change.ParseParked(rec, schema)
+}
+
+// settle removes the parked records of the messages before index `failed`, which
+// now are handled or given up, and notes the new failure at the one that failed.
+func (p *planner) settle(out *planned, failed int, reason string) error {
+	j := out.job
+	for i, id := range j.retry.records {
+		m := version.Mutation{Collection: lockstep.Parked, ID: id, Cause: i, Before: j.retry.images[i], Author: j.retry.authors[i]}
+		if !kept(out.outcomes[i].Outcome) {
+			m.Cause = -1
+		}
+		if i >= failed {
+			// It stays parked: that is its outcome, and it is in the archive already.
+			out.outcomes[i] = Outcome{lockstep.ParkedAway, waits}
+			if i > failed {
+				continue
+			}
+			out.outcomes[i].Reason = reason
+			rec, err := version.DecodeRecord(id, j.retry.images[i])
+			if err != nil {
+				return err
+			}
+			pk, err := change.ParseParked(rec, p.schema)
+			if err != nil {
+				return err
+			}
+			pk.Reason, pk.Attempts, pk.Blocked, pk.At = reason, pk.Attempts+1, false, p.now
+			rec = change.ParkedRecord(pk)
+			m.Cause, m.After = -1, version.AppendRecord(nil, &rec)
+		}
+		p.add(out, m)
+	}
+	return nil
+}
+
+// planMalformed keeps input that could not be read, once.
+func (p *planner) planMalformed(j *job) (*planned, error) {
+	out := &planned{job: j, outcomes: []Outcome{{lockstep.BadInput, j.bad.Reason}}}
+	rec := change.MalformedRecord(*j.bad)
+	out.foot.ranges = []span{{c: lockstep.Malformed, id: rec.ID}}
+	known, err := p.reader.Get(lockstep.Malformed, rec.ID, func(state.Row) error { return nil })
+	if err != nil || known {
+		return out, err
+	}
+	out.archive = []version.Archived{{ID: rec.ID, Source: j.bad.Source, Outcome: lockstep.BadInput, Reason: j.bad.Reason, Body: slices.Clone(j.bad.Body)}}
+	p.add(out, version.Mutation{Collection: lockstep.Malformed, ID: rec.ID, Cause: 0, After: version.AppendRecord(nil, &rec)})
+	return out, nil
+}
+
+// parkedJobs reads the parked messages of the groups, all when groups is empty,
+// as jobs that try them again.
+func parkedJobs(ctx context.Context, r *state.Reader, schema change.Schema, groups []string) ([]*job, error) {
+	byGroup := map[string]*job{}
+	var jobs []*job
+	err := r.Scan(ctx, lockstep.Parked, "", func(row state.Row) error {
+		pk, err := parkedFrom(row, schema)
+		if err != nil {
+			return err
+		}
+		group := pk.Message.Group
+		if len(groups) > 0 && !slices.Contains(groups, group) {
+			return nil
+		}
+		j := byGroup[group]
+		if j == nil {
+			j = &job{group: group, retry: &retry{drop: map[int]string{}}}
+			byGroup[group] = j
+			jobs = append(jobs, j)
+		}
+		j.messages = append(j.messages, pk.Message)
+		j.slots = append(j.slots, -1)
+		j.retry.records = append(j.retry.records, string(row.ID))
+		j.retry.images = append(j.retry.images, slices.Clone(row.Record))
+		j.retry.authors = append(j.retry.authors, row.Author())
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the parked messages: %w", err)
+	}
+	return jobs, nil
+}

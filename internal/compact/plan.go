@@ -1,0 +1,301 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"lockstep/internal/change"
+	"lockstep/internal/handler"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
+	"lockstep/internal/version"
+)
+
+// planner plans jobs on one view of the state. It has no effects; each goroutine
+// has its own.
+type planner struct {
+	reader   *state.Reader
+	rev      handler.Revision
+	desc     handler.Description
+	revision string // rev.ID()
+	classify *change.Classifier
+	schema   change.Schema
+	importer Importer
+	dims     map[lockstep.Collection]int
+	parked   map[string]bool // groups that wait
+	now      time.Time
+	hasher   version.Hasher
+}
+
+// plan returns what one job would do. An error is not the job's fault: the state or
+// the import source cannot be read, or ctx ended.
+func (p *planner) plan(ctx context.Context, j *job) (*planned, error) {
+	if j.bad != nil {
+		return p.planMalformed(j)
+	}
+	out, failed, reason, err := p.attempt(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if j.retry != nil {
+		err = p.settle(out, failed, reason)
+	} else {
+		err = p.park(ctx, out, failed, reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.archive(out)
+	return out, nil
+}
+
+// attempt handles as many of the job's messages as can be: all, or those before
+// the first that fails. failed is the index of that one, len(messages) for none.
+func (p *planner) attempt(ctx context.Context, j *job) (out *planned, failed int, reason string, err error) {
+	if j.retry == nil && p.parked[j.group] {
+		return newPlanned(j), 0, "", nil
+	}
+	var fault parkError
+	out, err = p.handle(ctx, j, len(j.messages))
+	if !errors.As(err, &fault) {
+		return out, len(j.messages), "", err
+	}
+	// One of them is bad. Its predecessors must not suffer: find the longest
+	// beginning that works. This happens only to failing jobs, so it may be slow.
+	for n := 1; n <= len(j.messages); n++ {
+		next, err := p.handle(ctx, j, n)
+		if errors.As(err, &fault) {
+			if out == nil {
+				out = newPlanned(j)
+			}
+			return out, n - 1, fault.Error(), nil
+		}
+		if err != nil {
+			return nil, 0, "", err
+		}
+		out = next
+	}
+	// All of them fail together and none alone does: the last one is where it breaks.
+	return nil, 0, "", fmt.Errorf("%s fails and then does not, on the same messages of %q: %w", p.rev, j.group, lockstep.ErrCorrupt)
+}
+
+func newPlanned(j *job) *planned {
+	return &planned{job: j, outcomes: make([]Outcome, len(j.messages))}
+}
+
+// handle runs the mirror and the handler over the first n messages of the job.
+func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
+	out := newPlanned(j)
+	s := &sight{items: map[string]*mirrored{}}
+	var unit []lockstep.Message
+	var at []int // for each message of the unit its index in the job
+	for i := range n {
+		m := j.messages[i]
+		if reason, ok := j.givenUp(i); ok {
+			out.outcomes[i] = Outcome{lockstep.ResolvedOut, reason}
+			continue
+		}
+		entity, ok := p.classify.Entity(m.Change.Key)
+		if !ok || entity == "" {
+			out.outcomes[i].Outcome = lockstep.Ignored
+			continue
+		}
+		m.Change.Entity = entity
+		known, err := s.item(p.reader, m.Change.Key.RecordID())
+		if err != nil {
+			return nil, err
+		}
+		got := change.Merge(known.item, known.item.ID != "", m.Change)
+		if !got.Effect {
+			out.outcomes[i].Outcome = got.Outcome
+			continue
+		}
+		known.item, known.cause = got.Item, i
+		unit, at = append(unit, m), append(at, i)
+		out.outcomes[i].Outcome = lockstep.Unchanged
+	}
+	for _, id := range s.itemIDs() {
+		out.foot.ranges = append(out.foot.ranges, span{c: lockstep.Table, id: id})
+	}
+	if len(unit) > 0 {
+		if err := p.decide(ctx, out, s, unit, at); err != nil {
+			return nil, err
+		}
+	}
+	return out, p.mirror(out, s)
+}
+
+// decide asks the handler and turns its answer into mutations with images.
+func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []lockstep.Message, at []int) error {
+	reads := p.rev.Handler.Reads(unit)
+	for _, r := range reads.Records {
+		out.foot.ranges = append(out.foot.ranges, span{r.Collection, r.ID, r.Prefix})
+	}
+	for _, r := range reads.Items {
+		prefix := lockstep.ItemKey{Partition: r.Partition, Sort: r.SortPrefix}.RecordID()
+		out.foot.ranges = append(out.foot.ranges, span{lockstep.Table, prefix, true})
+	}
+	if err := look(ctx, p.reader, reads, s); err != nil {
+		return err
+	}
+	if err := fetch(ctx, p.importer, reads.Imports, s); err != nil {
+		return err
+	}
+	hu := handler.Unit{Messages: unit, View: s.view, Now: p.now}
+	muts, err := p.ask(ctx, hu)
+	if err != nil {
+		return err
+	}
+	if err := handler.CheckMutations(p.desc, hu, muts, p.dims); err != nil {
+		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.rev, err)}
+	}
+	for i := range muts {
+		if err := p.imaged(ctx, out, s, &muts[i], cause{at[muts[i].Cause], unit[muts[i].Cause].Change.Entity}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask calls the handler. A panic is the handler's failure and not ours.
+func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Mutation, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			where, _, _ := strings.Cut(string(debug.Stack()), "\n\n")
+			err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", p.rev, r, where)}
+		}
+	}()
+	muts, err = p.rev.Handler.Plan(ctx, u)
+	switch {
+	case err == nil:
+		return muts, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, lockstep.ErrUnavailable):
+		return nil, err
+	}
+	return nil, parkError{fmt.Errorf("%s: %w", p.rev, err)}
+}
+
+// cause is the message of the job that caused a mutation, and its entity.
+type cause struct {
+	message int
+	entity  string
+}
+
+// imaged adds one mutation of the handler with its images, unless it changes nothing.
+func (p *planner) imaged(ctx context.Context, out *planned, s *sight, m *lockstep.Mutation, by cause) error {
+	c, id := m.Collection, m.Record.ID
+	before, ref, known := s.image(c, id)
+	vm := version.Mutation{Collection: c, ID: id, Cause: by.message, Revision: p.revision, Before: before.bytes, Author: before.author}
+	if m.Op == lockstep.Delete {
+		if !known {
+			return nil
+		}
+	} else {
+		m.Record.Vector = ref
+		if m.Vector != nil {
+			vector := version.AppendVector(nil, m.Vector)
+			if r := version.RefOf(vector); r != ref {
+				m.Record.Vector, vm.VectorAfter = r, vector
+				p.fix(out, c, len(m.Vector))
+			}
+		}
+		vm.After = version.AppendRecord(nil, &m.Record)
+		if known && string(vm.After) == string(before.bytes) {
+			return nil
+		}
+	}
+	if known && (vm.After == nil || vm.VectorAfter != nil) {
+		var err error
+		if vm.VectorBefore, err = p.reader.Vector(ctx, c, id, ref); err != nil {
+			return err
+		}
+	}
+	out.outcomes[by.message].Outcome = lockstep.Applied
+	if out.changed == nil {
+		out.changed = map[string]int{}
+	}
+	out.changed[by.entity]++
+	p.add(out, vm)
+	return nil
+}
+
+// fix notes that the job decides the dimension of a collection that had none.
+func (p *planner) fix(out *planned, c lockstep.Collection, dim int) {
+	if p.dims[c] == 0 {
+		if out.dims == nil {
+			out.dims = map[lockstep.Collection]int{}
+		}
+		out.dims[c] = dim
+	}
+}
+
+func (p *planner) add(out *planned, m version.Mutation) {
+	if out.tallies == nil {
+		out.tallies = map[lockstep.Collection]*version.Tally{}
+	}
+	t := out.tallies[m.Collection]
+	if t == nil {
+		t = &version.Tally{}
+		out.tallies[m.Collection] = t
+	}
+	t.Count(&p.hasher, &m)
+	out.mutations = append(out.mutations, m)
+	out.foot.writes = append(out.foot.writes, span{c: m.Collection, id: m.ID})
+}
+
+// mirror adds the mutations of the mirror itself.
+func (p *planner) mirror(out *planned, s *sight) error {
+	for _, id := range s.itemIDs() {
+		m := s.items[id]
+		if m.cause < 0 {
+			continue
+		}
+		rec := change.MirrorRecord(m.item)
+		if err := rec.Check(); err != nil {
+			return parkError{fmt.Errorf("the item cannot be mirrored: %w", err)}
+		}
+		after := version.AppendRecord(nil, &rec)
+		if string(after) == string(m.before.bytes) {
+			continue
+		}
+		p.add(out, version.Mutation{Collection: lockstep.Table, ID: id, Cause: m.cause, Before: m.before.bytes, After: after, Author: m.before.author})
+	}
+	return nil
+}
+
+// archive keeps the messages that had an effect, and renumbers causes to match.
+func (p *planner) archive(out *planned) {
+	place := make([]int, len(out.job.messages))
+	for i := range out.job.messages {
+		m, o := &out.job.messages[i], out.outcomes[i]
+		place[i] = -1
+		if !kept(o.Outcome) || out.job.retry != nil && o.Outcome == lockstep.ParkedAway {
+			continue // what stays parked is in the archive already
+		}
+		place[i] = len(out.archive)
+		out.archive = append(out.archive, version.Archived{ID: m.ID, Group: m.Group, Source: m.Source, Outcome: o.Outcome, Reason: o.Reason, Body: m.Body})
+	}
+	for i := range out.mutations {
+		if c := out.mutations[i].Cause; c >= 0 {
+			out.mutations[i].Cause = place[c]
+		}
+	}
+}
+
+// kept says whether a message with this outcome goes into the archive. What had no
+// effect at all is only counted.
+func kept(o lockstep.Outcome) bool {
+	switch o {
+	case lockstep.Applied, lockstep.Unchanged, lockstep.ParkedAway, lockstep.BadInput, lockstep.ResolvedOut:
+		return true
+	case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,180 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"lockstep/internal/lockstep"
+	"lockstep/internal/version"
+)
+
+// publish makes the plans one version and returns its number; with nothing to
+// write it returns the version they were planned on. On ledger.ErrHeadMoved nothing
+// became true and the plans are stale.
+func (c *Compactor) publish(ctx context.Context, plans []*planned, backlog *backlogStep) (uint64, error) {
+	d := &draft{tallies: map[lockstep.Collection]*version.Tally{}, revisions: map[string]int{}, outcomes: map[lockstep.Outcome]int{}}
+	for _, p := range plans {
+		d.add(p)
+	}
+	if len(d.delta.Messages) == 0 && len(d.delta.Mutations) == 0 && backlog == nil {
+		for o, n := range d.outcomes {
+			c.counts[o] += n
+		}
+		return c.head.Number(), nil
+	}
+	for o, n := range c.counts {
+		d.outcomes[o] += n
+	}
+	e := c.entry(d, backlog)
+	bytes, err := c.encode(d, e)
+	if err != nil {
+		return 0, err
+	}
+	head, err := c.log.Publish(ctx, c.head, e, bytes)
+	if err != nil {
+		return 0, err
+	}
+	c.head = head
+	clear(c.counts)
+	// From here on the version is true. A state that cannot follow is only behind:
+	// the next commit reads the log again. Not even a cancelled caller may stop it
+	// half-way, so that what was published is reported as published.
+	if err := c.state.Apply(context.WithoutCancel(ctx), head.Number(), &d.delta, d.tallies); err != nil {
+		c.fresh = false
+		return 0, fmt.Errorf("version %d is published; %w", head.Number(), err)
+	}
+	if !d.parks {
+		c.parkedAt = head.Number()
+	}
+	return head.Number(), nil
+}
+
+// draft is the content of the next version.
+type draft struct {
+	delta     version.Delta
+	tallies   map[lockstep.Collection]*version.Tally
+	revisions map[string]int
+	outcomes  map[lockstep.Outcome]int
+	dims      map[lockstep.Collection]int
+	parks     bool // the parked collection changes
+}
+
+func (d *draft) add(p *planned) {
+	shift := len(d.delta.Messages)
+	d.delta.Messages = append(d.delta.Messages, p.archive...)
+	for i := range p.mutations {
+		m := p.mutations[i]
+		if m.Cause >= 0 {
+			m.Cause += shift
+		}
+		if m.Revision != "" {
+			d.revisions[m.Revision]++
+		}
+		d.delta.Mutations = append(d.delta.Mutations, m)
+	}
+	for c, t := range p.tallies {
+		if d.tallies[c] == nil {
+			d.tallies[c] = &version.Tally{}
+		}
+		d.tallies[c].Add(t)
+		d.parks = d.parks || c == lockstep.Parked
+	}
+	for _, o := range p.outcomes {
+		d.outcomes[o.Outcome]++
+	}
+	if len(p.dims) > 0 && d.dims == nil {
+		d.dims = map[lockstep.Collection]int{}
+	}
+	maps.Copy(d.dims, p.dims)
+}
+
+// entry describes the next version: the state of the head with the draft on top.
+func (c *Compactor) entry(d *draft, backlog *backlogStep) *version.Entry {
+	e := &version.Entry{Kind: version.Compact, Parent: c.head.Number(), Revisions: d.revisions, Outcomes: d.outcomes, At: c.opts.Now().UTC(), Cause: version.Cause{Actor: c.opts.Actor}}
+	if prev := c.head.Entry; prev != nil {
+		e.Base, e.SinceBase, e.Chain, e.Backlog = prev.Base, prev.SinceBase, prev.Chain, prev.Backlog
+	}
+	if backlog != nil {
+		e.Backlog, e.Cause.Command = backlog.after(e.Backlog), "replay"
+	}
+	e.Collections = c.collections(d)
+	return e
+}
+
+func (c *Compactor) collections(d *draft) []version.CollectionState {
+	tallies := c.state.Tallies()
+	for name, t := range d.tallies {
+		sum := tallies[name]
+		sum.Add(t)
+		tallies[name] = sum
+	}
+	known := map[lockstep.Collection]version.CollectionState{}
+	for _, s := range c.desc.Collections {
+		known[s.Name] = version.CollectionState{Dimension: s.Dimension, Space: s.Space}
+	}
+	if c.head.Entry != nil {
+		for _, s := range c.head.Entry.Collections {
+			known[s.Name] = s
+		}
+	}
+	for name := range tallies {
+		if _, ok := known[name]; !ok {
+			known[name] = version.CollectionState{}
+		}
+	}
+	out := make([]version.CollectionState, 0, len(known))
+	for name, s := range known {
+		t := tallies[name]
+		s.Name, s.Records = name, t.Records
+		if d.dims[name] != 0 {
+			s.Dimension = d.dims[name]
+		}
+		if changed := d.tallies[name] != nil; changed || s.Digest == "" {
+			s.Digest = t.Sum.Digest()
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b version.CollectionState) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return out
+}
+
+// encode compresses the draft, the parts side by side, and sets the entry's
+// reference to it.
+func (c *Compactor) encode(d *draft, e *version.Entry) ([]byte, error) {
+	if len(d.delta.Messages) == 0 && len(d.delta.Mutations) == 0 {
+		return nil, nil
+	}
+	const least = 256 // mutations worth a goroutine
+	parts := make([][]byte, max(1, min(len(c.framers), len(d.delta.Mutations)/least)))
+	var g errgroup.Group
+	for i := range parts {
+		lo, hi := i*len(d.delta.Mutations)/len(parts), (i+1)*len(d.delta.Mutations)/len(parts)
+		g.Go(func() (err error) {
+			var out []byte
+			if i == 0 {
+				if out, err = c.framers[0].AppendMessages(version.DeltaHeader(), d.delta.Messages); err != nil {
+					return err
+				}
+			}
+			parts[i], err = c.framers[i].AppendMutations(out, d.delta.Mutations[lo:hi])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(fmt.Errorf("encode the delta of version %d", c.head.Number()+1), err)
+	}
+	out := parts[0]
+	for _, p := range parts[1:] {
+		out = append(out, p...)
+	}
+	e.Delta = &version.DeltaRef{Messages: len(d.delta.Messages), Mutations: len(d.delta.Mutations)}
+	e.SinceBase += int64(len(out))
+	e.Chain++
+	return out, nil
+}

@@ -1,0 +1,193 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"lockstep/internal/change"
+	"lockstep/internal/handler"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
+	"lockstep/internal/version"
+)
+
+// image is one stored record as the state holds it.
+type image struct {
+	id     string
+	bytes  []byte // canonical record
+	author lockstep.Author
+}
+
+// sight is everything one job has seen of the state: the handler's view, and
+// behind it the exact bytes and authors that become images before.
+type sight struct {
+	view   handler.View
+	images map[lockstep.Collection][]image // sorted by id, parallel to view.Records
+	items  map[string]*mirrored
+}
+
+// mirrored is one item of the table as the job found it and as it leaves it.
+type mirrored struct {
+	before image // bytes nil: unknown to the mirror
+	item   lockstep.MirrorItem
+	cause  int // index of the job's last message about it, -1: untouched
+}
+
+// image returns what the job has seen of one record, and the vector it has.
+func (s *sight) image(c lockstep.Collection, id string) (image, lockstep.VectorRef, bool) {
+	list := s.images[c]
+	i, ok := slices.BinarySearchFunc(list, id, func(im image, id string) int { return strings.Compare(im.id, id) })
+	if !ok {
+		return image{id: id}, lockstep.VectorRef{}, false
+	}
+	return list[i], s.view.Records[c][i].Vector, true
+}
+
+func (s *sight) itemIDs() []string { return slices.Sorted(maps.Keys(s.items)) }
+
+// look reads what the handler asked for. The items are those of the mirror with
+// the job's own changes on top.
+func look(ctx context.Context, r *state.Reader, reads handler.Reads, s *sight) error {
+	s.view.Records = map[lockstep.Collection][]lockstep.Record{}
+	s.images = map[lockstep.Collection][]image{}
+	for _, rr := range merged(reads.Records) {
+		if err := lookRecords(ctx, r, rr, s); err != nil {
+			return err
+		}
+	}
+	for _, ir := range reads.Items {
+		if err := lookItems(ctx, r, ir, s); err != nil {
+			return err
+		}
+	}
+	s.view.Items = make([]lockstep.MirrorItem, 0, len(s.items))
+	for _, m := range s.items {
+		if m.item.ID != "" {
+			s.view.Items = append(s.view.Items, m.item)
+		}
+	}
+	slices.SortFunc(s.view.Items, func(a, b lockstep.MirrorItem) int { return strings.Compare(a.ID, b.ID) })
+	return nil
+}
+
+// merged returns the ranges sorted and without those that another one covers, so
+// that no record is read twice and the result is in order.
+func merged(rs []handler.RecordRange) []handler.RecordRange {
+	rs = slices.Clone(rs)
+	slices.SortFunc(rs, func(a, b handler.RecordRange) int {
+		if c := strings.Compare(string(a.Collection), string(b.Collection)); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.ID, b.ID); c != 0 {
+			return c
+		}
+		if a.Prefix == b.Prefix {
+			return 0
+		}
+		if a.Prefix {
+			return -1
+		}
+		return 1
+	})
+	out := rs[:0]
+	for _, r := range rs {
+		if n := len(out); n > 0 && (span{out[n-1].Collection, out[n-1].ID, out[n-1].Prefix}).covers(r.Collection, r.ID) {
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func lookRecords(ctx context.Context, r *state.Reader, rr handler.RecordRange, s *sight) error {
+	c := rr.Collection
+	add := func(row state.Row) error {
+		im := image{id: string(row.ID), bytes: slices.Clone(row.Record), author: row.Author()}
+		rec, err := version.DecodeRecord(im.id, im.bytes)
+		if err != nil {
+			return err
+		}
+		s.images[c] = append(s.images[c], im)
+		s.view.Records[c] = append(s.view.Records[c], rec)
+		return nil
+	}
+	if rr.Prefix {
+		return r.Scan(ctx, c, rr.ID, add)
+	}
+	_, err := r.Get(c, rr.ID, func(row state.Row) error {
+		row.ID = []byte(rr.ID)
+		return add(row)
+	})
+	return err
+}
+
+func lookItems(ctx context.Context, r *state.Reader, ir handler.ItemRange, s *sight) error {
+	prefix := lockstep.ItemKey{Partition: ir.Partition, Sort: ir.SortPrefix}.RecordID()
+	return r.Scan(ctx, lockstep.Table, prefix, func(row state.Row) error {
+		if s.items[string(row.ID)] != nil {
+			return nil // the job's own change is newer
+		}
+		m, err := mirroredFrom(row)
+		if err != nil {
+			return err
+		}
+		s.items[m.before.id] = m
+		return nil
+	})
+}
+
+func mirroredFrom(row state.Row) (*mirrored, error) {
+	m := &mirrored{before: image{id: string(row.ID), bytes: slices.Clone(row.Record), author: row.Author()}, cause: -1}
+	rec, err := version.DecodeRecord(m.before.id, m.before.bytes)
+	if err != nil {
+		return nil, err
+	}
+	m.item, err = change.ParseMirror(rec)
+	return m, err
+}
+
+// item returns the mirror's knowledge of one key, reading it when the job has not
+// met the key yet.
+func (s *sight) item(r *state.Reader, id string) (*mirrored, error) {
+	if m := s.items[id]; m != nil {
+		return m, nil
+	}
+	var m *mirrored
+	found, err := r.Get(lockstep.Table, id, func(row state.Row) (err error) {
+		row.ID = []byte(id)
+		m, err = mirroredFrom(row)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		m = &mirrored{before: image{id: id}, cause: -1}
+	}
+	s.items[id] = m
+	return m, nil
+}
+
+// fetch resolves the imports. What cannot be had is the message's problem and
+// parks it; an unreachable source is nobody's, and fails the commit.
+func fetch(ctx context.Context, imp Importer, refs []handler.ImportRef, s *sight) error {
+	for _, ref := range refs {
+		got, err := imp.Import(ctx, ref)
+		if err != nil {
+			if errors.Is(err, lockstep.ErrUnavailable) || ctx.Err() != nil {
+				return err
+			}
+			return parkError{err}
+		}
+		s.view.Imports = append(s.view.Imports, got)
+	}
+	return nil
+}
+
+// parkError marks an error that is the fault of a job's own messages.
+type parkError struct{ error }
+
+func (p parkError) Unwrap() error { return p.error }
