@@ -142,34 +142,71 @@ func (c *Compactor) schema() change.Schema { return c.desc.Key }
 // commit starts from there.
 func (c *Compactor) Poll() { c.fresh = false }
 
-// work plans the jobs and publishes until none is left.
+// pieceJobs is how many jobs are planned at a time, and pieceMutations how many
+// mutations make a version: together they bound the memory of a commit, whatever the
+// number of records that one message may touch.
+const (
+	pieceJobs      = 64
+	pieceMutations = 8192
+)
+
+// work plans the jobs and publishes until none is left. The span, if there is one, is
+// marked as done by the last version.
 func (c *Compactor) work(ctx context.Context, jobs []*job, span *spanWork, res *Result) error {
 	for {
-		plans, err := c.planAll(ctx, jobs)
+		plans, rest, err := c.planPiece(ctx, jobs)
 		if err != nil {
 			return err
 		}
-		keep, wait := c.together(plans)
-		for {
-			n, err := c.publish(ctx, keep, span.after(len(wait) == 0))
-			if err == nil {
-				res.note(keep, n)
-				break
-			}
-			if !errors.Is(err, ledger.ErrHeadMoved) {
-				c.fresh = false // after an unknown outcome only the log knows
-				return err
-			}
-			if keep, wait, err = c.rebase(ctx, keep, wait); err != nil {
-				return err
-			}
+		wait, err := c.settle(ctx, plans, span, len(rest) == 0, res)
+		if err != nil {
+			return err
 		}
-		if len(wait) == 0 {
+		for _, p := range wait {
+			rest = append(rest, p.job)
+		}
+		if jobs = rest; len(jobs) == 0 {
 			return nil
 		}
-		jobs = jobs[:0:0]
-		for _, p := range wait {
-			jobs = append(jobs, p.job)
+	}
+}
+
+// planPiece plans as many of the jobs as make one version, and returns the others.
+func (c *Compactor) planPiece(ctx context.Context, jobs []*job) (plans []*planned, rest []*job, err error) {
+	mutations := 0
+	for {
+		n := min(pieceJobs, len(jobs))
+		piece, err := c.planAll(ctx, jobs[:n])
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, p := range piece {
+			mutations += len(p.mutations)
+		}
+		plans, jobs = append(plans, piece...), jobs[n:]
+		if len(jobs) == 0 || mutations >= pieceMutations {
+			// Cut off: jobs that wait are appended behind, and must not overwrite the caller's.
+			return plans, jobs[:len(jobs):len(jobs)], nil
+		}
+	}
+}
+
+// settle publishes the plans and returns those that must be planned again. last says
+// whether no other jobs follow.
+func (c *Compactor) settle(ctx context.Context, plans []*planned, span *spanWork, last bool, res *Result) (wait []*planned, err error) {
+	keep, wait := c.together(plans)
+	for {
+		n, err := c.publish(ctx, keep, span.after(last && len(wait) == 0))
+		if err == nil {
+			res.note(keep, n)
+			return wait, nil
+		}
+		if !errors.Is(err, ledger.ErrHeadMoved) {
+			c.fresh = false // after an unknown outcome only the log knows
+			return nil, err
+		}
+		if keep, wait, err = c.rebase(ctx, keep, wait); err != nil {
+			return nil, err
 		}
 	}
 }

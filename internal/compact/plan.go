@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lockstep/internal/blob"
 	"lockstep/internal/change"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
@@ -15,8 +16,8 @@ import (
 	"lockstep/internal/version"
 )
 
-// planner plans jobs on one view of the state. It has no effects; each goroutine
-// has its own.
+// planner plans jobs on one view of the state. It has no effect on the index; each
+// goroutine has its own.
 type planner struct {
 	reader   *state.Reader
 	rev      handler.Revision
@@ -25,6 +26,8 @@ type planner struct {
 	classify *change.Classifier
 	schema   change.Schema
 	importer Importer
+	store    blob.Store      // archives imports
+	framer   *version.Framer // encodes them
 	dims     map[lockstep.Collection]int
 	parked   map[string]bool // groups that wait
 	now      time.Time
@@ -142,7 +145,7 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 	if err := look(ctx, p.reader, reads, s); err != nil {
 		return err
 	}
-	if err := fetch(ctx, p.importer, reads.Imports, s); err != nil {
+	if err := p.fetch(ctx, reads.Imports, unit, s); err != nil {
 		return err
 	}
 	hu := handler.Unit{Messages: unit, View: s.view, Now: p.now}
@@ -181,6 +184,12 @@ func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Muta
 	return nil, parkError{fmt.Errorf("%s: %w", p.rev, err)}
 }
 
+// Room for an image after: most differ from the one before by a few bytes.
+const (
+	minImage   = 256
+	slackImage = 64
+)
+
 // cause is the message of the job that caused a mutation, and its entity.
 type cause struct {
 	message int
@@ -205,7 +214,7 @@ func (p *planner) imaged(ctx context.Context, out *planned, s *sight, m *lockste
 				p.fix(out, c, len(m.Vector))
 			}
 		}
-		vm.After = version.AppendRecord(nil, &m.Record)
+		vm.After = version.AppendRecord(make([]byte, 0, max(len(before.bytes), minImage)+slackImage), &m.Record)
 		if known && string(vm.After) == string(before.bytes) {
 			return nil
 		}

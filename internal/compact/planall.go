@@ -20,27 +20,34 @@ func (c *Compactor) planAll(ctx context.Context, jobs []*job) ([]*planned, error
 	}
 	out := make([]*planned, len(jobs))
 	now, dims := c.opts.Now(), c.dims()
-	workers := min(c.opts.Workers, len(jobs))
 	var next atomic.Int64
+	run := func(ctx context.Context, worker int) (err error) {
+		r, err := c.state.Read()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.Close()) }()
+		p := &planner{
+			reader: r, rev: c.rev, desc: c.desc, revision: c.rev.ID(), classify: c.classify, schema: c.schema(), importer: c.importer,
+			store: c.log.Store(), framer: c.framers[worker], dims: dims, parked: c.parked, now: now,
+		}
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(jobs) {
+				return nil
+			}
+			if out[i], err = p.plan(ctx, jobs[i]); err != nil {
+				return fmt.Errorf("plan %s: %w", jobs[i].name(), err)
+			}
+		}
+	}
+	workers := min(c.opts.Workers, len(jobs))
+	if workers <= 1 {
+		return out, run(ctx, 0) // in this goroutine, so that a simulation can follow it
+	}
 	g, gctx := errgroup.WithContext(ctx)
-	for range workers {
-		g.Go(func() (err error) {
-			r, err := c.state.Read()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, r.Close()) }()
-			p := &planner{reader: r, rev: c.rev, desc: c.desc, revision: c.rev.ID(), classify: c.classify, schema: c.schema(), importer: c.importer, dims: dims, parked: c.parked, now: now}
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(jobs) {
-					return nil
-				}
-				if out[i], err = p.plan(gctx, jobs[i]); err != nil {
-					return fmt.Errorf("plan %s: %w", jobs[i].name(), err)
-				}
-			}
-		})
+	for w := range workers {
+		g.Go(func() error { return run(gctx, w) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package compact
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -104,9 +103,11 @@ func merged(rs []handler.RecordRange) []handler.RecordRange {
 
 func lookRecords(ctx context.Context, r *state.Reader, rr handler.RecordRange, s *sight) error {
 	c := rr.Collection
+	var author lockstep.Author
 	add := func(row state.Row) error {
-		im := image{id: string(row.ID), bytes: slices.Clone(row.Record), author: row.Author()}
-		rec, err := version.DecodeRecord(im.id, im.bytes)
+		author = row.AuthorLike(author) // neighbours mostly have the same
+		im := image{id: string(row.ID), bytes: slices.Clone(row.Record), author: author}
+		rec, err := version.DecodeShared(im.id, im.bytes)
 		if err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func lookItems(ctx context.Context, r *state.Reader, ir handler.ItemRange, s *si
 
 func mirroredFrom(row state.Row) (*mirrored, error) {
 	m := &mirrored{before: image{id: string(row.ID), bytes: slices.Clone(row.Record), author: row.Author()}, cause: -1}
-	rec, err := version.DecodeRecord(m.before.id, m.before.bytes)
+	rec, err := version.DecodeShared(m.before.id, m.before.bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -169,22 +170,6 @@ func (s *sight) item(r *state.Reader, id string) (*mirrored, error) {
 	}
 	s.items[id] = m
 	return m, nil
-}
-
-// fetch resolves the imports. What cannot be had is the message's problem and
-// parks it; an unreachable source is nobody's, and fails the commit.
-func fetch(ctx context.Context, imp Importer, refs []handler.ImportRef, s *sight) error {
-	for _, ref := range refs {
-		got, err := imp.Import(ctx, ref)
-		if err != nil {
-			if errors.Is(err, lockstep.ErrUnavailable) || ctx.Err() != nil {
-				return err
-			}
-			return parkError{err}
-		}
-		s.view.Imports = append(s.view.Imports, got)
-	}
-	return nil
 }
 
 // parkError marks an error that is the fault of a job's own messages.

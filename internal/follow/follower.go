@@ -40,7 +40,7 @@ func (f *Follower) Bring(ctx context.Context, view *state.Reader) (Moved, error)
 	}
 	moved := Moved{From: at.Version, To: to.Version}
 	if at.Store == to.Store && at.Version == to.Version {
-		return moved, nil
+		return moved, agree(at, to)
 	}
 	if at.Version == 0 || at.Store != to.Store {
 		return f.full(ctx, view, to, specs, moved)
@@ -109,18 +109,27 @@ func (f *Follower) net(ctx context.Context, at, to Mark) ([]version.Net, error) 
 	if err != nil {
 		return nil, err
 	}
-	for c, digest := range at.Digests {
-		if held.Digests[c] != digest {
-			return nil, lockstep.Hint(
-				fmt.Errorf("follower says it holds version %d with digest %s of %s, the log says %s: %w", at.Version, version.Short(digest), c, version.Short(held.Digests[c]), ErrDiverged),
-				`"lockstep follow --repair" writes it anew`)
-		}
+	if err := agree(at, held); err != nil {
+		return nil, err
 	}
 	path, err := f.Log.Path(ctx, at.Version, to.Version)
 	if err != nil {
 		return nil, err
 	}
 	return f.Log.NetChanges(ctx, path)
+}
+
+// agree returns ErrDiverged when a follower's mark states other digests than the log
+// does for the same version.
+func agree(at, held Mark) error {
+	for c, digest := range at.Digests {
+		if held.Digests[c] != digest {
+			return lockstep.Hint(
+				fmt.Errorf("follower says it holds version %d with digest %s of %s, the log says %s: %w", at.Version, version.Short(digest), c, version.Short(held.Digests[c]), ErrDiverged),
+				`"lockstep follow --repair" writes it anew`)
+		}
+	}
+	return nil
 }
 
 func counted(seq iter.Seq2[Change, error], n *int) iter.Seq2[Change, error] {

@@ -109,7 +109,8 @@ func near(a, b []float32) bool {
 	}
 	norm = math.Sqrt(norm)
 	for i := range a {
-		if math.Abs(float64(a[i])-float64(b[i])) > cosineTolerance*max(norm, math.Abs(float64(a[i]))) {
+		// Asked this way round, a NaN is not near anything.
+		if !(math.Abs(float64(a[i])-float64(b[i])) <= cosineTolerance*max(norm, math.Abs(float64(a[i])))) {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Field is one metadata key with its value.
@@ -90,12 +91,21 @@ func (m Metadata) Without(drop func(key string) bool) Metadata {
 	return out
 }
 
+// bytes returns the size of keys and values, in which a number counts 8.
+func (m Metadata) bytes() int {
+	n := 0
+	for i := range m {
+		n += len(m[i].Key) + m[i].Value.bytes()
+	}
+	return n
+}
+
 // ReservedPrefix marks keys that belong to Chroma itself. A record that carries
 // one can stop every write of a server (TRAPS 4.10), so Check refuses it.
 const ReservedPrefix = "chroma:"
 
 // Check returns ErrInvalid, naming the key, when the fields are not sorted and
-// unique, when a key is empty or reserved, or when a value cannot be stored.
+// unique, when a key is empty, reserved or not UTF-8, or when a value cannot be stored.
 func (m Metadata) Check() error {
 	for i, f := range m {
 		if f.Key == "" {
@@ -106,6 +116,9 @@ func (m Metadata) Check() error {
 		}
 		if i > 0 && m[i-1].Key >= f.Key {
 			return fmt.Errorf("%w metadata: key %q is repeated or out of order", ErrInvalid, f.Key)
+		}
+		if !utf8.ValidString(f.Key) {
+			return fmt.Errorf("%w metadata key %.40q: not UTF-8", ErrInvalid, f.Key)
 		}
 		if err := f.Value.Check(); err != nil {
 			return fmt.Errorf("metadata key %q: %w", f.Key, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"unicode/utf8"
 )
 
 // Collection names one collection of the index.
@@ -57,6 +58,7 @@ const (
 	MaxIDBytes       = 1 << 10
 	MaxDocumentBytes = 4 << 20
 	MaxMetadataKeys  = 1 << 10
+	MaxMetadataBytes = 4 << 20 // keys and values, a number or a list element counted as 8 bytes
 	MaxDimension     = 1 << 16
 )
 
@@ -72,6 +74,10 @@ func (r Record) Check() error {
 		return fmt.Errorf("%w record %q: document of %d bytes, at most %d", ErrInvalid, r.ID, len(r.Document), MaxDocumentBytes)
 	case len(r.Metadata) > MaxMetadataKeys:
 		return fmt.Errorf("%w record %q: %d metadata keys, at most %d", ErrInvalid, r.ID, len(r.Metadata), MaxMetadataKeys)
+	case r.Metadata.bytes() > MaxMetadataBytes:
+		return fmt.Errorf("%w record %q: metadata of %d bytes, at most %d", ErrInvalid, r.ID, r.Metadata.bytes(), MaxMetadataBytes)
+	case !utf8.ValidString(r.ID) || !utf8.ValidString(r.Document):
+		return fmt.Errorf("%w record %.40q: id or document is not UTF-8", ErrInvalid, r.ID)
 	}
 	if err := r.Metadata.Check(); err != nil {
 		return fmt.Errorf("record %q: %w", r.ID, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Kind is the type of a metadata value. Chroma keeps 1 and 1.0 apart, so we do.
@@ -145,11 +146,16 @@ func (v Value) Equal(w Value) bool {
 }
 
 // Check returns ErrInvalid for what Chroma would refuse, drop or change
-// silently: no kind, NaN, an infinity, an empty list, a list in a list, a list of
-// mixed kinds.
+// silently: no kind, text that is not UTF-8, NaN, an infinity, an empty list, a list
+// in a list, a list of mixed kinds.
 func (v Value) Check() error {
 	switch v.kind {
-	case KindString, KindInt, KindBool:
+	case KindInt, KindBool:
+		return nil
+	case KindString:
+		if !utf8.ValidString(v.str) {
+			return fmt.Errorf("%w value: %.40q is not UTF-8", ErrInvalid, v.str)
+		}
 		return nil
 	case KindFloat:
 		if f := math.Float64frombits(v.num); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -160,6 +166,14 @@ func (v Value) Check() error {
 		return v.checkList()
 	}
 	return fmt.Errorf("%w value: no kind", ErrInvalid)
+}
+
+func (v Value) bytes() int {
+	n := 8 + len(v.str)
+	for i := range v.list {
+		n += v.list[i].bytes()
+	}
+	return n
 }
 
 func (v Value) checkList() error {

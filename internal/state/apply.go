@@ -30,7 +30,7 @@ func (s *State) Undo(ctx context.Context, to uint64, d *version.Delta) error {
 }
 
 func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, backward bool) error {
-	b := s.db.NewBatch()
+	b := s.db.NewBatchWithSize(batchSize(d))
 	defer b.Close()
 	if d != nil {
 		if tallies == nil {
@@ -47,6 +47,19 @@ func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection
 		return fmt.Errorf("local state: version %d: %w", n, err)
 	}
 	return nil
+}
+
+// batchSize estimates a batch, so that it need not grow by doubling.
+func batchSize(d *version.Delta) int {
+	n := 4 << 10
+	if d == nil {
+		return n
+	}
+	for i := range d.Mutations {
+		m := &d.Mutations[i]
+		n += len(m.ID) + max(len(m.After), len(m.Before)) + max(len(m.VectorAfter), len(m.VectorBefore)) + 128
+	}
+	return n
 }
 
 func fill(b *pebble.Batch, n uint64, d *version.Delta, backward bool) error {

@@ -58,6 +58,18 @@ func (r *Row) Author() lockstep.Author {
 	return lockstep.Author{Version: r.version, Message: string(r.message), Revision: string(r.revision)}
 }
 
+// AuthorLike is Author, sharing the strings of like where they are the same.
+func (r *Row) AuthorLike(like lockstep.Author) lockstep.Author {
+	if like.Message != string(r.message) {
+		like.Message = string(r.message)
+	}
+	if like.Revision != string(r.revision) {
+		like.Revision = string(r.revision)
+	}
+	like.Version = r.version
+	return like
+}
+
 func parseRow(key []byte, idAt int, value []byte) (Row, error) {
 	row := Row{ID: key[idAt:]}
 	v, n := binary.Uvarint(value)

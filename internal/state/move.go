@@ -58,22 +58,36 @@ func (s *State) store() string {
 }
 
 // shortcut loads the base that version `to` names, if it names one, and returns the
-// way that is left.
+// way that is left. A base that is missing or damaged costs time and not data: the
+// one before it is tried, and at last the whole way from the empty index.
 func (s *State) shortcut(ctx context.Context, log *version.Log, to uint64, path version.Path) (version.Path, error) {
 	if to == 0 {
 		return path, nil
 	}
-	e, err := log.Read(ctx, to)
+	var lost error
+	for at := to; at > 0; {
+		e, err := log.Read(ctx, at)
+		if err != nil {
+			return version.Path{}, errors.Join(err, lost)
+		}
+		if e.Base == nil {
+			break
+		}
+		err = s.LoadBase(ctx, *e.Base)
+		if err == nil {
+			return log.Path(ctx, e.Base.Version, to)
+		}
+		lost = errors.Join(lost, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err))
+		if !errors.Is(err, lockstep.ErrNotFound) && !errors.Is(err, lockstep.ErrCorrupt) {
+			return version.Path{}, lost
+		}
+		at = min(e.Base.Version, at-1)
+	}
+	path, err := log.Path(ctx, s.Version(), to)
 	if err != nil {
-		return version.Path{}, err
+		return version.Path{}, errors.Join(err, lost)
 	}
-	if e.Base == nil {
-		return log.Path(ctx, s.Version(), to)
-	}
-	if err := s.LoadBase(ctx, *e.Base); err != nil {
-		return version.Path{}, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err)
-	}
-	return log.Path(ctx, e.Base.Version, to)
+	return path, nil
 }
 
 func (s *State) walk(ctx context.Context, log *version.Log, path version.Path) error {
@@ -136,16 +150,25 @@ func (s *State) check(ctx context.Context, log *version.Log, n uint64) error {
 // loadBatch is how many bytes of rows go into one write while a base is loaded.
 const loadBatch = 8 << 20
 
-// LoadBase replaces the state by the base's. Until it is complete the state is at
-// version 0, so that a crash half-way costs a second load and nothing else.
+// LoadBase replaces the state by the base's. On error the state is empty. Until it is
+// complete the state belongs to no store, so that after a crash half-way Open finds
+// another store's state and empties it: rows that no version counts would stay for ever.
 func (s *State) LoadBase(ctx context.Context, ref version.BaseRef) error {
 	src, ok := s.bases.(BaseSource)
 	if !ok {
 		return fmt.Errorf("base of version %d: %w: no source of bases", ref.Version, lockstep.ErrNotFound)
 	}
-	if err := s.Clear(s.store()); err != nil {
+	store := s.store()
+	if err := s.Clear(""); err != nil {
 		return err
 	}
+	if err := s.loadBase(ctx, src, ref, store); err != nil {
+		return errors.Join(err, s.Clear(store))
+	}
+	return nil
+}
+
+func (s *State) loadBase(ctx context.Context, src BaseSource, ref version.BaseRef, store string) error {
 	b := s.db.NewBatch()
 	defer func() { _ = b.Close() }() // nothing of it is needed any more
 	var key, row []byte
@@ -163,7 +186,7 @@ func (s *State) LoadBase(ctx context.Context, ref version.BaseRef) error {
 	if err != nil {
 		return err
 	}
-	m := meta{Store: s.store(), Version: ref.Version, Base: &ref, Tallies: tallies}
+	m := meta{Store: store, Version: ref.Version, Base: &ref, Tallies: tallies}
 	return s.commit(b, m)
 }
 

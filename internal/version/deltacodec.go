@@ -55,9 +55,9 @@ func (f *Framer) AppendMessages(dst []byte, ms []Archived) ([]byte, error) {
 // AppendMutations appends frames that hold the mutations. Cause stays relative to
 // all messages of the delta.
 func (f *Framer) AppendMutations(dst []byte, ms []Mutation) ([]byte, error) {
-	var plain []byte
+	plain, revision := f.plain[:0], ""
+	defer func() { f.plain = plain[:0] }()
 	var err error
-	revision := ""
 	for i := range ms {
 		plain = appendMutation(plain, &ms[i], revision)
 		revision = ms[i].Revision
@@ -126,8 +126,8 @@ func appendAuthor(dst []byte, a lockstep.Author) []byte {
 // DeltaHeader, wrote. ErrDeltaEncoding for anything else. The result shares no
 // memory with b.
 func DecodeDelta(b []byte) (*Delta, error) {
-	if len(b) < len(deltaMagic) || string(b[:len(deltaMagic)]) != deltaMagic {
-		return nil, fmt.Errorf("%w: no %q at its beginning", ErrDeltaEncoding, deltaMagic)
+	if _, err := plainBytes(b); err != nil {
+		return nil, err
 	}
 	b = b[len(deltaMagic):]
 	dec, err := newFrameDecoder()

@@ -197,8 +197,10 @@ func (e *Entry) check(inline []byte) error {
 		return fmt.Errorf("version entry: %w: format %d, number %d", lockstep.ErrCorrupt, e.Format, e.Number)
 	case e.Parent >= e.Number:
 		return fmt.Errorf("version %d: %w: its parent is %d", e.Number, lockstep.ErrCorrupt, e.Parent)
-	case e.Delta == nil && len(inline) > 0:
+	case (e.Delta == nil || e.Delta.Key != "") && len(inline) > 0:
 		return fmt.Errorf("version %d: %w: bytes behind the header that no delta names", e.Number, lockstep.ErrCorrupt)
+	case e.Delta != nil && e.Delta.Key != "" && e.Delta.Key != DeltaKey(e.Delta.Hash):
+		return fmt.Errorf("version %d: %w: its delta %s is not named by its hash", e.Number, lockstep.ErrCorrupt, e.Delta.Key)
 	case e.Delta != nil && e.Delta.Key == "" && (int64(len(inline)) != e.Delta.Size || HashOf(inline) != e.Delta.Hash):
 		return fmt.Errorf("version %d: %w: the inline delta is not the one its hash names", e.Number, lockstep.ErrCorrupt)
 	}

@@ -1,6 +1,7 @@
 package version
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -24,6 +25,9 @@ const (
 // for it.
 const MaxFrameBytes = 64 << 20
 
+// MaxPlainBytes bounds the plain size of all frames of one delta together.
+const MaxPlainBytes = 4 << 30
+
 // FrameBytes is the plain size at which a writer begins a new frame.
 const FrameBytes = 4 << 20
 
@@ -33,7 +37,9 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 type Framer struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
-	chk []byte
+	// Kept between calls, so that the hot path does not grow them anew.
+	chk   []byte
+	plain []byte
 }
 
 // NewFramer returns a Framer.
@@ -57,7 +63,7 @@ func newFrameDecoder() (*zstd.Decoder, error) {
 	return dec, nil
 }
 
-// Append compresses plain as one frame behind dst, and reads it back before it
+// append compresses plain as one frame behind dst, and reads it back before it
 // answers: what will be published is what was meant (TRAPS T32).
 func (f *Framer) append(dst []byte, kind byte, plain []byte) ([]byte, error) {
 	if len(plain) > MaxFrameBytes {
@@ -78,6 +84,28 @@ func (f *Framer) append(dst []byte, kind byte, plain []byte) ([]byte, error) {
 		return nil, fmt.Errorf("delta frame does not read back as written (%v): %w", err, lockstep.ErrCorrupt)
 	}
 	return dst, nil
+}
+
+// plainBytes adds up the plain sizes that the frames of a delta state, without
+// decompressing any, and refuses more than MaxPlainBytes: a few kilobytes that would
+// unfold to fill the memory.
+func plainBytes(delta []byte) (int64, error) {
+	if !bytes.HasPrefix(delta, []byte(deltaMagic)) {
+		return 0, fmt.Errorf("%w: no %q at its beginning", ErrDeltaEncoding, deltaMagic)
+	}
+	total := int64(0)
+	for b := delta[len(deltaMagic):]; len(b) > 0; {
+		if len(b) < frameHeader {
+			return 0, fmt.Errorf("%w: frame header cut short", ErrDeltaEncoding)
+		}
+		total += int64(binary.LittleEndian.Uint32(b[1:]))
+		stored := uint64(binary.LittleEndian.Uint32(b[5:]))
+		if total > MaxPlainBytes || stored > uint64(len(b)-frameHeader) {
+			return 0, fmt.Errorf("%w: frames of %d bytes, the last of %d stored, %d there", ErrDeltaEncoding, total, stored, len(b)-frameHeader)
+		}
+		b = b[frameHeader+stored:]
+	}
+	return total, nil
 }
 
 type frame struct {

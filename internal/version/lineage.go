@@ -74,7 +74,9 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		id string
 	}
 	acc := map[key]*Net{}
-	fold := func(m *Mutation, before, after, vector []byte, author lockstep.Author) {
+	// gone is the vector on the other side: set, with vector nil, when the way takes
+	// the vector away, which must not leave an earlier one behind.
+	fold := func(m *Mutation, before, after, vector, gone []byte, author lockstep.Author) {
 		k := key{m.Collection, m.ID}
 		net := acc[k]
 		if net == nil {
@@ -82,7 +84,7 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 			acc[k] = net
 		}
 		net.After, net.Author = after, author
-		if vector != nil {
+		if vector != nil || gone != nil {
 			net.Vector = vector
 		}
 	}
@@ -93,7 +95,7 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		}
 		for i := mutations(d) - 1; i >= 0; i-- {
 			m := &d.Mutations[i]
-			fold(m, m.After, m.Before, m.VectorBefore, m.Author)
+			fold(m, m.After, m.Before, m.VectorBefore, m.VectorAfter, m.Author)
 		}
 	}
 	for _, n := range p.Apply {
@@ -103,7 +105,7 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		}
 		for i := range mutations(d) {
 			m := &d.Mutations[i]
-			fold(m, m.Before, m.After, m.VectorAfter, d.AuthorAfter(i, n))
+			fold(m, m.Before, m.After, m.VectorAfter, m.VectorBefore, d.AuthorAfter(i, n))
 		}
 	}
 	out := make([]Net, 0, len(acc))

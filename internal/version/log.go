@@ -176,12 +176,16 @@ func (l *Log) deltaObject(ctx context.Context, e *Entry) ([]byte, error) {
 
 // Publish appends e behind prev, with its delta as encoded bytes (nil: none). It
 // sets the entry's number, format and delta reference. A large delta is written as
-// an object of its own first and read back. Errors: ledger.ErrHeadMoved when
+// an object of its own first, and read back when the store's answer leaves doubt.
+// Errors: ErrInvalid for what no reader would accept, ledger.ErrHeadMoved when
 // another version took the number (nothing became true), ledger.ErrUnknown when
 // that could not be settled; the delta object then stays, for retention to judge.
 func (l *Log) Publish(ctx context.Context, prev Head, e *Entry, delta []byte) (Head, error) {
 	e.Format, e.MinReader, e.Number = Format, Format, prev.Number()+1
 	var inline []byte
+	if err := checkDelta(e, delta); err != nil {
+		return Head{}, fmt.Errorf("publish version %d: %w", e.Number, err)
+	}
 	if e.Delta != nil {
 		e.Delta.Size, e.Delta.Hash, e.Delta.Key = int64(len(delta)), HashOf(delta), ""
 		if inline = delta; len(delta) > InlineBytes {
@@ -195,11 +199,29 @@ func (l *Log) Publish(ctx context.Context, prev Head, e *Entry, delta []byte) (H
 	if err != nil {
 		return Head{}, err
 	}
+	// An entry that cannot be read would end the log for everybody.
+	if _, _, err := DecodeEntry(body); err != nil {
+		return Head{}, fmt.Errorf("publish version %d: %w: %v", e.Number, lockstep.ErrInvalid, err)
+	}
 	le, err := l.log.Append(ctx, prev.Ledger, body)
 	if err != nil {
 		return Head{}, fmt.Errorf("publish version %d: %w", e.Number, err)
 	}
 	return l.head(le)
+}
+
+// checkDelta refuses what Delta would refuse to read, before it is published.
+func checkDelta(e *Entry, delta []byte) error {
+	if (e.Delta == nil) != (len(delta) == 0) || len(delta) > MaxDeltaBytes {
+		return fmt.Errorf("%w delta of %d bytes, at most %d, none without a reference", lockstep.ErrInvalid, len(delta), MaxDeltaBytes)
+	}
+	if e.Delta == nil {
+		return nil
+	}
+	if _, err := plainBytes(delta); err != nil {
+		return fmt.Errorf("%w: %v", lockstep.ErrInvalid, err)
+	}
+	return nil
 }
 
 func (l *Log) putDelta(ctx context.Context, e *Entry, delta []byte) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"lockstep/internal/lockstep"
 )
@@ -77,7 +78,18 @@ func appendValue(dst []byte, v lockstep.Value) []byte {
 // DecodeRecord reads what AppendRecord wrote, and nothing else: ErrRecordEncoding
 // for any other bytes. The record's strings share one copy of b.
 func DecodeRecord(id string, b []byte) (lockstep.Record, error) {
-	d := decoder{s: string(b)}
+	return decodeRecord(id, string(b))
+}
+
+// DecodeShared is DecodeRecord without the copy: the record's strings share b itself,
+// which nobody may change from then on. It is for the hot path, where the bytes are
+// kept beside the record as its image.
+func DecodeShared(id string, b []byte) (lockstep.Record, error) {
+	return decodeRecord(id, unsafe.String(unsafe.SliceData(b), len(b)))
+}
+
+func decodeRecord(id, s string) (lockstep.Record, error) {
+	d := decoder{s: s}
 	r := lockstep.Record{ID: id}
 	flags := d.byte()
 	if flags&^(flagDocument|flagVector) != 0 {

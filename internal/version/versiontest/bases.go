@@ -16,7 +16,9 @@ type Bases struct{ Store blob.Store }
 const maxBase = 64 << 20
 
 // Prefix returns where the objects of a base are.
-func Prefix(ref version.BaseRef) string { return fmt.Sprintf("base/%020d/%s/", ref.Version, ref.Unique) }
+func Prefix(ref version.BaseRef) string {
+	return fmt.Sprintf("base/%020d/%s/", ref.Version, ref.Unique)
+}
 
 func (b Bases) write(ctx context.Context, f *version.Framer, ref version.BaseRef, rows map[Key]Row) (int64, error) {
 	d := &version.Delta{}
@@ -32,11 +34,11 @@ func (b Bases) write(ctx context.Context, f *version.Framer, ref version.BaseRef
 	if err := b.Store.Create(ctx, Prefix(ref)+"records", body); err != nil {
 		return 0, err
 	}
-	return int64(len(body)), b.Store.Create(ctx, Prefix(ref)+"_base.json", []byte("{}\n"))
+	return int64(len(body)), b.Store.Create(ctx, Prefix(ref)+"manifest.json", []byte("{}\n"))
 }
 
 func (b Bases) read(ctx context.Context, ref version.BaseRef) (*version.Delta, error) {
-	if _, err := blob.ReadAll(ctx, b.Store, Prefix(ref)+"_base.json", maxBase); err != nil {
+	if _, err := blob.ReadAll(ctx, b.Store, Prefix(ref)+"manifest.json", maxBase); err != nil {
 		return nil, err
 	}
 	body, err := blob.ReadAll(ctx, b.Store, Prefix(ref)+"records", maxBase)
