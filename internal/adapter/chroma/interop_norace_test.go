@@ -1,0 +1,5 @@
+//go:build interop && !race
+
+package chroma
+
+const slowdown = 1
