@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"lockstep/internal/compact"
+)
+
+// Server is an App that runs: submissions share commits, the follower follows, bases
+// are built when they are due.
+type Server struct {
+	*App
+	loop    *compact.Loop
+	baseDue chan struct{} // asks for a base; one request may wait
+}
+
+// NewServer returns the server of an app. Nothing runs until Run.
+func NewServer(a *App) *Server {
+	s := &Server{App: a, baseDue: make(chan struct{}, 1)}
+	s.loop = compact.NewLoop(a.Compactor, compact.Bounds{
+		Messages: a.Config.Compact.MaxMessages, Bytes: int(a.Config.Compact.MaxBytes), Delay: 0,
+	}, compact.Hooks{Committed: a.metrics.committed, After: s.after})
+	return s
+}
+
+// Submit brings inputs into a version; it returns when they are in one.
+func (s *Server) Submit(ctx context.Context, inputs []compact.Input) (compact.Result, error) {
+	return s.loop.Submit(ctx, inputs)
+}
+
+// Do runs a task with the compactor between two commits.
+func (s *Server) Do(ctx context.Context, do func(context.Context, *compact.Compactor) error) error {
+	return s.loop.Do(ctx, do)
+}
+
+func (s *Server) after(context.Context) error {
+	s.metrics.at(s.App)
+	if s.Compactor.BaseDue() {
+		select {
+		case s.baseDue <- struct{}{}:
+		default: // one is being built, or asked for already
+		}
+	}
+	return nil
+}
+
+// Run works until ctx ends or a part fails, and returns when all parts have ended.
+// The end of ctx is not an error.
+func (s *Server) Run(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.loop.Run(gctx) })
+	g.Go(func() error { return s.runFollower(gctx) })
+	g.Go(func() error { return s.runBases(gctx) })
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("lockstep has stopped: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"lockstep/internal/adapter/local"
+	"lockstep/internal/blob"
+	"lockstep/internal/config"
+	"lockstep/internal/ledger"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/version"
+)
+
+// Store is an opened object store with the log of versions in it. It needs no lock
+// and no server: everything that only reads, and a reset, work on it alone.
+type Store struct {
+	Format blob.Format
+	Blobs  blob.Store
+	Log    *version.Log
+}
+
+// StorePath returns where the objects are, under the configured data directory.
+func StorePath(cfg config.Config) string { return filepath.Join(cfg.Data, "store") }
+
+// OpenStore opens the store that the configuration names. ErrNotFound when there is
+// none yet.
+func OpenStore(ctx context.Context, cfg config.Config, clock func() time.Time) (*Store, error) {
+	return openStore(cfg, clock, func(s blob.Store) (blob.Format, error) { return blob.OpenFormat(ctx, s) })
+}
+
+// InitStore opens the store and makes it first when there is none, after probing
+// that its backend keeps the one promise all else rests on.
+func InitStore(ctx context.Context, cfg config.Config, clock func() time.Time) (*Store, error) {
+	return openStore(cfg, clock, func(s blob.Store) (blob.Format, error) { return blob.Init(ctx, s, clock(), rand.Reader) })
+}
+
+func openStore(cfg config.Config, clock func() time.Time, format func(blob.Store) (blob.Format, error)) (*Store, error) {
+	blobs, err := local.OpenBlobs(StorePath(cfg))
+	if err != nil {
+		return nil, err
+	}
+	f, err := format(blobs)
+	if errors.Is(err, lockstep.ErrNotFound) {
+		return nil, lockstep.Hint(err, `there is no store in `+cfg.Data+` yet: "lockstep up" or "lockstep ingest" makes one, and --data names another directory`)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Format: f, Blobs: blobs, Log: version.NewLog(blobs, ledger.Options{Now: clock})}, nil
+}

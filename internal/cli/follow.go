@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lockstep/internal/app"
+	"lockstep/internal/follow"
+	"lockstep/internal/lockstep"
+)
+
+func (c *session) follow() *cobra.Command {
+	var repair bool
+	cmd := &cobra.Command{
+		Use:     "follow",
+		GroupID: groupRun,
+		Short:   "Bring the Chroma directory to the newest version, once",
+		Long: `Brings the configured Chroma directory to the newest version, forward or backward.
+"lockstep up" does the same all the time.
+
+A directory that somebody else has written to is refused, because its changes would
+be lost; --repair writes it anew.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runFollow(cmd.Context(), repair) },
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "write the directory anew, whatever it holds")
+	return cmd
+}
+
+func (c *session) runFollow(ctx context.Context, repair bool) error {
+	var m follow.Moved
+	var dir string
+	err := c.looking(ctx, func(a *app.App) (err error) {
+		st := a.FollowerStatus()
+		if dir = st.Directory; st.Advice != "" {
+			return lockstep.Hint(fmt.Errorf("follow: %w: there is no follower (%s)", lockstep.ErrRefused, st.State), st.Advice)
+		}
+		if repair {
+			m, err = a.Repair(ctx)
+			return err
+		}
+		m, err = a.Follow(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.printed(m, func(w io.Writer) {
+		fmt.Fprintf(w, "%s holds version %d (was %d), %d records written\n", dir, m.To, m.From, m.Records)
+	})
+}

@@ -1,0 +1,11 @@
+package cli
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+func orNone(s string) string { return cmp.Or(s, "lockstep") }

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"lockstep/internal/app"
+	"lockstep/internal/config"
+)
+
+func (c *session) lint() *cobra.Command {
+	return &cobra.Command{
+		Use:     "lint [FILE]",
+		GroupID: groupCheck,
+		Short:   "Find every mistake of a configuration file at once",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{errors.New("lockstep lint takes at most one file")}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				c.config = args[0]
+			}
+			cfg, err := c.settings()
+			if err == nil {
+				_, err = app.Revision(cfg)
+			}
+			if err != nil {
+				return c.linted(err)
+			}
+			return c.printed(map[string]any{"ok": true, "problems": []string{}}, func(w io.Writer) { fmt.Fprintln(w, "ok") })
+		},
+	}
+}
+
+// linted prints problems as a list, for programs too, and any other error as usual.
+func (c *session) linted(err error) error {
+	var ps *config.Problems
+	if !errors.As(err, &ps) || c.output != "json" {
+		return err
+	}
+	if perr := c.printed(map[string]any{"ok": false, "problems": ps.List}, nil); perr != nil {
+		return perr
+	}
+	return silentError{err, exitUsage}
+}
+
+func (c *session) version() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		GroupID: groupCheck,
+		Short:   "Print the version of this program",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			v := map[string]string{"version": "devel"}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v["go"] = info.GoVersion
+				if info.Main.Version != "" && info.Main.Version != "(devel)" {
+					v["version"] = info.Main.Version
+				}
+			}
+			return c.printed(v, func(w io.Writer) { fmt.Fprintf(w, "lockstep %s (%s)\n", v["version"], v["go"]) })
+		},
+	}
+}
+
+func (c *session) exitStatus() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-status",
+		Short: "What the exit statuses mean",
+		Long:  "The exit statuses of lockstep:\n\n" + exitTable,
+	}
+}
