@@ -67,13 +67,14 @@ type Seal struct {
 
 // NewBuilder returns a Builder of the base id in store.
 func NewBuilder(store blob.Store, id ID, opts Options) *Builder {
+	opts = opts.withDefaults()
 	return &Builder{
 		store:   store,
 		id:      id,
-		opts:    opts.withDefaults(),
+		opts:    opts,
 		broken:  id.Check(),
-		records: newPartWriter[recordRow](),
-		vectors: newPartWriter[vectorRow](),
+		records: newPartWriter[recordRow](opts.PartBytes),
+		vectors: newPartWriter[vectorRow](opts.PartBytes),
 		floats:  make([]float32, 0, lockstep.MaxDimension),
 	}
 }

@@ -124,18 +124,18 @@ func readNumbers(dst []int64, g parquet.RowGroup, column int) ([]int64, error) {
 }
 
 func integers(data encoding.Values) ([]int64, error) {
-	switch data.Kind() {
-	case encoding.Int64:
+	if data.Kind() == encoding.Int64 {
 		return data.Int64(), nil
-	case encoding.Int32:
-		narrow := data.Int32()
-		out := make([]int64, len(narrow))
-		for i, n := range narrow {
-			out[i] = int64(n)
-		}
-		return out, nil
 	}
-	return nil, errShape
+	if data.Kind() != encoding.Int32 {
+		return nil, errShape
+	}
+	narrow := data.Int32()
+	out := make([]int64, len(narrow))
+	for i, n := range narrow {
+		out[i] = int64(n)
+	}
+	return out, nil
 }
 
 // readHashes appends the values of an optional column of 32 bytes to dst, zeros

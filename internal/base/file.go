@@ -10,8 +10,13 @@ import (
 )
 
 // openFile opens a part whose hash is the manifest's and checks that it has the
-// columns and the number of rows it must have.
+// columns and the number of rows it must have. The Parquet reader takes many more
+// lengths from a file at their word than can be checked from outside; that is why
+// nothing is opened before its hash was compared.
 func openFile(body []byte, p Part, want *parquet.Schema) (*parquet.File, error) {
+	if _, _, err := footerOf(body); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, err

@@ -16,17 +16,20 @@ type partWriter[T any] struct {
 	writer  *parquet.GenericWriter[T]
 	out     *bytes.Buffer
 	pending []T
-	raw     int // bytes of the rows of this part, uncompressed
-	group   int // bytes of the rows of this row group
-	part    Part
+
+	partBytes int // about where the caller ends a part
+	raw       int // bytes of the rows of this part, uncompressed
+	group     int // bytes of the rows of this row group
+	part      Part
 }
 
-func newPartWriter[T any]() *partWriter[T] {
+func newPartWriter[T any](partBytes int) *partWriter[T] {
 	out := &bytes.Buffer{}
 	return &partWriter[T]{
-		writer:  parquet.NewGenericWriter[T](out, writerOptions()...),
-		out:     out,
-		pending: make([]T, 0, batchRows),
+		writer:    parquet.NewGenericWriter[T](out, writerOptions()...),
+		out:       out,
+		partBytes: partBytes,
+		pending:   make([]T, 0, batchRows),
 	}
 }
 
@@ -45,10 +48,22 @@ func (w *partWriter[T]) add(id string, row T, size, groupBytes int) error {
 			return err
 		}
 		w.group = 0
-		return w.writer.Flush()
+		return w.endGroup()
 	}
 	if len(w.pending) == batchRows {
 		return w.flush()
+	}
+	return nil
+}
+
+// endGroup writes the row group. A part that does not compress gets its whole
+// memory at once: doubled step by step, it would end with twice what it needs.
+func (w *partWriter[T]) endGroup() error {
+	if err := w.writer.Flush(); err != nil {
+		return err
+	}
+	if n := w.out.Len(); n > w.partBytes/8 && w.out.Cap() < w.partBytes {
+		w.out.Grow(w.partBytes + w.partBytes/16 - n)
 	}
 	return nil
 }
@@ -73,11 +88,15 @@ func (w *partWriter[T]) finish() (Part, []byte, error) {
 	if err := w.writer.Close(); err != nil {
 		return Part{}, nil, err
 	}
-	w.part.Size = int64(w.out.Len())
+	file, err := withoutPageIndex(w.out.Bytes())
+	if err != nil {
+		return Part{}, nil, err
+	}
+	w.part.Size = int64(len(file))
 	if w.part.Size > maxPartBytes || w.part.Rows > maxPartRows {
 		return Part{}, nil, fmt.Errorf("a part of %d bytes and %d rows", w.part.Size, w.part.Rows)
 	}
-	return w.part, w.out.Bytes(), nil
+	return w.part, file, nil
 }
 
 // reset begins the next part in the same memory.

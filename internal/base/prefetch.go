@@ -35,7 +35,8 @@ func (b *Base) ahead(ctx context.Context, parts []Part) iter.Seq[fetched] {
 		}()
 		defer func() {
 			cancel()
-			for range next { //nolint:revive // waits for the reader; what it read is of no use any more
+			for range next {
+				continue // waits for the reader to end
 			}
 		}()
 		for range parts {

@@ -227,6 +227,19 @@ func TestBlameFollowsARecordToItsCreation(t *testing.T) {
 	}
 }
 
+func TestBlameOfADeletedRecordWalksParentsAndNotTheLog(t *testing.T) {
+	w, _ := newWorld(t)
+	ctx := t.Context()
+	w.Commit(ctx, line("x", "1", "m1", "r@1"))
+	w.Commit(ctx, gone("x", "m2", "r@1"))
+	w.Commit(ctx, line("x", "2", "m3", "r@2")) // left behind
+	w.Reset(ctx, 2)
+	writes, err := Blame(ctx, w.Log, view(t, w, 4), "lines", "x", BlameOptions{})
+	if err != nil || len(writes) != 2 || writes[0].Version != 2 || writes[0].Change != Deleted || writes[1].Version != 1 {
+		t.Errorf("%+v, %v", writes, err)
+	}
+}
+
 func TestBisectFindsTheFirstBadVersion(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 60).Draw(t, "length")

@@ -28,8 +28,10 @@ func TestMetadataIsWrittenInItsOneForm(t *testing.T) {
 		}},
 		{`{"a":-9223372036854775808,"b":9223372036854775807}`, lockstep.Metadata{{Key: "a", Value: lockstep.Int(math.MinInt64)}, {Key: "b", Value: lockstep.Int(math.MaxInt64)}}},
 		{`{"a":[true,false],"b":["x"],"c":[1.0,2.5],"d":[1,2]}`, lockstep.Metadata{
-			{Key: "a", Value: list(lockstep.Bool(true), lockstep.Bool(false))}, {Key: "b", Value: lockstep.Strings("x")},
-			{Key: "c", Value: list(lockstep.Float(1), lockstep.Float(2.5))}, {Key: "d", Value: list(lockstep.Int(1), lockstep.Int(2))},
+			{Key: "a", Value: list(lockstep.Bool(true), lockstep.Bool(false))},
+			{Key: "b", Value: lockstep.Strings("x")},
+			{Key: "c", Value: list(lockstep.Float(1), lockstep.Float(2.5))},
+			{Key: "d", Value: list(lockstep.Int(1), lockstep.Int(2))},
 		}},
 		{`{"<&>":"a\"\\\b\f\n\r\t\u0000\u001f/` + "\x7f\u2028é" + `"}`, lockstep.Metadata{{Key: "<&>", Value: lockstep.String("a\"\\\b\f\n\r\t\x00\x1f/\x7f\u2028é")}}},
 	} {
@@ -59,7 +61,8 @@ func TestEveryOtherFormIsRefused(t *testing.T) {
 
 func TestWhatCannotBeStoredIsNotReadBack(t *testing.T) {
 	for _, v := range []lockstep.Value{
-		{}, lockstep.Float(math.NaN()), lockstep.Float(math.Inf(1)), lockstep.List(nil), lockstep.String("\xff"),
+		{},
+		lockstep.Float(math.NaN()), lockstep.Float(math.Inf(1)), lockstep.List(nil), lockstep.String("\xff"),
 		lockstep.List([]lockstep.Value{lockstep.Int(1), lockstep.Float(1)}),
 	} {
 		text := string(metajson.AppendMetadataJSON(nil, lockstep.Metadata{{Key: "a", Value: v}}))

@@ -27,7 +27,7 @@ func storeTime(ctx context.Context, s blob.Store, now time.Time) (time.Time, err
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the store's clock: %w", err)
 	}
-	if m.Modified.Before(now) && false {
+	if m.Modified.Before(now) {
 		return m.Modified, nil
 	}
 	return now, nil
