@@ -93,7 +93,7 @@ func (c *session) play(ctx context.Context, a *app.App, files app.DemoFiles, s *
 	digest := version.IndexDigest(a.Compactor.Head().Entry.Digests())
 	say("going back to version %d, before the edits, and replaying them", before)
 	start := c.env.Now()
-	if _, _, err := compact.DoReset(ctx, a.Log, compact.ResetRequest{To: before, Mode: compact.ResetReplay, Actor: c.who(), Reason: "the demo", Now: start}); err != nil {
+	if _, _, err := a.Reset(ctx, compact.ResetRequest{To: before, Mode: compact.ResetReplay, Actor: c.who(), Reason: "the demo", Now: start}); err != nil {
 		return err
 	}
 	s.Reset, s.ResetMS = before, float64(c.env.Now().Sub(start))/float64(time.Millisecond)

@@ -120,7 +120,7 @@ func (c *session) runReset(ctx context.Context, f resetFlags) error {
 	if err := c.consent(f.yes, "reset"); err != nil {
 		return err
 	}
-	_, head, err := compact.DoReset(ctx, s.Log, req)
+	_, head, err := s.Reset(ctx, req)
 	if err != nil {
 		return err
 	}

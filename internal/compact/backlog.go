@@ -11,9 +11,6 @@ import (
 	"lockstep/internal/version"
 )
 
-// replayBatch is how many messages of a backlog go into one commit.
-const replayBatch = 2000
-
 // spanWork is one piece of a backlog that is being handled: when its last version is
 // published, the span is done up to message number `done`.
 type spanWork struct {
@@ -98,7 +95,7 @@ func (c *Compactor) replaySpan(ctx context.Context, s version.Span) error {
 			if seen++; seen <= s.Done {
 				continue
 			}
-			if piece = append(piece, in); len(piece) < replayBatch {
+			if piece = append(piece, in); len(piece) < c.opts.Replay {
 				continue
 			}
 			if err := flush(seen); err != nil {

@@ -144,6 +144,9 @@ func (c *Compactor) AdoptBase(ctx context.Context, ref version.BaseRef) error {
 			return err
 		}
 		c.head = head
-		return c.state.Apply(ctx, head.Number(), nil, nil)
+		if err := c.state.Apply(ctx, head.Number(), nil, nil); err != nil {
+			return err
+		}
+		return c.state.Rebase(ref)
 	}
 }

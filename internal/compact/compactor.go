@@ -24,6 +24,7 @@ type Options struct {
 	BaseFactor float64          // a base is due when the deltas weigh this share of it; default 1
 	BaseBytes  int64            // deltas below this never ask for a base; default 64 MiB
 	BaseChain  int              // nor fewer deltas than this, unless BaseBytes is passed; default 1024
+	Replay     int              // messages of a backlog in one commit; default 2,000
 	Log        *slog.Logger     // default: discard
 }
 
@@ -70,6 +71,9 @@ func New(log *version.Log, st *state.State, rev handler.Revision, importer Impor
 	}
 	if opts.BaseChain == 0 {
 		opts.BaseChain = 1024
+	}
+	if opts.Replay <= 0 {
+		opts.Replay = 2000
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)

@@ -24,7 +24,7 @@ func independent(plans []*planned) (keep, wait []*planned) {
 		}
 	}
 	for p := range plans {
-		for _, r := range plans[p].foot.ranges {
+		for _, r := range plans[p].ranges {
 			for i := firstIn(all, r); i < len(all) && r.covers(all[i].c, all[i].id); i++ {
 				if all[i].plan != p {
 					waits[max(p, all[i].plan)] = true
@@ -52,8 +52,8 @@ type write struct {
 func writesOf(plans []*planned) []write {
 	var all []write
 	for p := range plans {
-		for _, w := range plans[p].foot.writes {
-			all = append(all, write{w.c, w.id, p})
+		for i := range plans[p].mutations {
+			all = append(all, write{plans[p].mutations[i].Collection, plans[p].mutations[i].ID, p})
 		}
 	}
 	slices.SortFunc(all, func(a, b write) int {
@@ -72,14 +72,16 @@ func firstIn(all []write, r span) int {
 // meetsAny says which of the plans read or write a record of writes, whose plan
 // field is ignored: what a foreign version touched.
 func meetsAny(p *planned, writes []write) bool {
-	for _, list := range [2][]span{p.foot.ranges, p.foot.writes} {
-		for _, r := range list {
-			if i := firstIn(writes, r); i < len(writes) && r.covers(writes[i].c, writes[i].id) {
-				return true
-			}
+	meets := func(r span) bool {
+		i := firstIn(writes, r)
+		return i < len(writes) && r.covers(writes[i].c, writes[i].id)
+	}
+	for i := range p.mutations {
+		if meets(span{c: p.mutations[i].Collection, id: p.mutations[i].ID}) {
+			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(p.ranges, meets)
 }
 
 // disjointExtents is the cheap test that settles the common case: keys that embed
@@ -87,7 +89,7 @@ func meetsAny(p *planned, writes []write) bool {
 func disjointExtents(plans []*planned) bool {
 	var all []extent
 	for _, p := range plans {
-		all = append(all, p.foot.extents()...)
+		all = append(all, p.extents()...)
 	}
 	slices.SortFunc(all, func(a, b extent) int {
 		return cmp.Or(strings.Compare(string(a.c), string(b.c)), strings.Compare(a.lo, b.lo))

@@ -6,12 +6,9 @@ import (
 	"lockstep/internal/lockstep"
 )
 
-// footprint is what a plan depends on and what it writes. Two plans whose
-// footprints do not meet give the same result in either order.
-type footprint struct {
-	ranges []span // read
-	writes []span // single records
-}
+// Two plans of which neither reads or writes what the other writes give the same
+// result in either order. What a plan reads is in its ranges, what it writes in its
+// mutations.
 
 // span is one record, or all records whose id begins with id.
 type span struct {
@@ -24,33 +21,32 @@ func (s span) covers(c lockstep.Collection, id string) bool {
 	return s.c == c && (s.id == id || s.prefix && strings.HasPrefix(id, s.id))
 }
 
-// extent is the interval of ids that a footprint may concern in one collection.
+// extent is the interval of ids that a plan may concern in one collection.
 type extent struct {
 	c      lockstep.Collection
 	lo, hi string // hi inclusive; as a prefix when open
 }
 
-func (f *footprint) extents() []extent {
-	byName := map[lockstep.Collection]*extent{}
-	order := make([]lockstep.Collection, 0, 4)
-	for _, list := range [2][]span{f.ranges, f.writes} {
-		for _, s := range list {
-			hi := s.id
-			if s.prefix {
-				hi += "\xff\xff\xff\xff"
+func (p *planned) extents() []extent {
+	out := make([]extent, 0, 4)
+	add := func(c lockstep.Collection, lo, hi string) {
+		for i := range out {
+			if out[i].c == c {
+				out[i].lo, out[i].hi = min(out[i].lo, lo), max(out[i].hi, hi)
+				return
 			}
-			e := byName[s.c]
-			if e == nil {
-				byName[s.c] = &extent{s.c, s.id, hi}
-				order = append(order, s.c)
-				continue
-			}
-			e.lo, e.hi = min(e.lo, s.id), max(e.hi, hi)
 		}
+		out = append(out, extent{c, lo, hi})
 	}
-	out := make([]extent, len(order))
-	for i, c := range order {
-		out[i] = *byName[c]
+	for _, s := range p.ranges {
+		hi := s.id
+		if s.prefix {
+			hi += "\xff\xff\xff\xff"
+		}
+		add(s.c, s.id, hi)
+	}
+	for i := range p.mutations {
+		add(p.mutations[i].Collection, p.mutations[i].ID, p.mutations[i].ID)
 	}
 	return out
 }

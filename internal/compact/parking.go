@@ -26,7 +26,7 @@ func (p *planner) park(ctx context.Context, out *planned, from int, reason strin
 	if err != nil {
 		return err
 	}
-	out.foot.ranges = append(out.foot.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
+	out.ranges = append(out.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
 	for i := from; i < len(j.messages); i++ {
 		m := &j.messages[i]
 		outcome, err := p.unparked(m)
@@ -131,7 +131,7 @@ func (p *planner) settle(out *planned, failed int, reason string) error {
 func (p *planner) planMalformed(j *job) (*planned, error) {
 	out := &planned{job: j, outcomes: []Outcome{{lockstep.BadInput, j.bad.Reason}}}
 	rec := change.MalformedRecord(*j.bad)
-	out.foot.ranges = []span{{c: lockstep.Malformed, id: rec.ID}}
+	out.ranges = []span{{c: lockstep.Malformed, id: rec.ID}}
 	known, err := p.reader.Get(lockstep.Malformed, rec.ID, func(state.Row) error { return nil })
 	if err != nil || known {
 		return out, err

@@ -122,7 +122,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 		out.outcomes[i].Outcome = lockstep.Unchanged
 	}
 	for _, id := range s.itemIDs() {
-		out.foot.ranges = append(out.foot.ranges, span{c: lockstep.Table, id: id})
+		out.ranges = append(out.ranges, span{c: lockstep.Table, id: id})
 	}
 	if len(unit) > 0 {
 		if err := p.decide(ctx, out, s, unit, at); err != nil {
@@ -136,11 +136,11 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []lockstep.Message, at []int) error {
 	reads := p.rev.Handler.Reads(unit)
 	for _, r := range reads.Records {
-		out.foot.ranges = append(out.foot.ranges, span{r.Collection, r.ID, r.Prefix})
+		out.ranges = append(out.ranges, span{r.Collection, r.ID, r.Prefix})
 	}
 	for _, r := range reads.Items {
 		prefix := lockstep.ItemKey{Partition: r.Partition, Sort: r.SortPrefix}.RecordID()
-		out.foot.ranges = append(out.foot.ranges, span{lockstep.Table, prefix, true})
+		out.ranges = append(out.ranges, span{lockstep.Table, prefix, true})
 	}
 	if err := look(ctx, p.reader, reads, s); err != nil {
 		return err
@@ -156,6 +156,7 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 	if err := handler.CheckMutations(p.desc, hu, muts, p.dims); err != nil {
 		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.rev, err)}
 	}
+	out.mutations = make([]version.Mutation, 0, len(muts)+len(s.items))
 	for i := range muts {
 		if err := p.imaged(ctx, out, s, &muts[i], cause{at[muts[i].Cause], unit[muts[i].Cause].Change.Entity}); err != nil {
 			return err
@@ -255,7 +256,6 @@ func (p *planner) add(out *planned, m version.Mutation) {
 	}
 	t.Count(&p.hasher, &m)
 	out.mutations = append(out.mutations, m)
-	out.foot.writes = append(out.foot.writes, span{c: m.Collection, id: m.ID})
 }
 
 // mirror adds the mutations of the mirror itself.

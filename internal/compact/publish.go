@@ -19,6 +19,11 @@ import (
 // became true and the plans are stale.
 func (c *Compactor) publish(ctx context.Context, plans []*planned, backlog *backlogStep) (uint64, error) {
 	d := &draft{tallies: map[lockstep.Collection]*version.Tally{}, revisions: map[string]int{}, outcomes: map[lockstep.Outcome]int{}}
+	mutations := 0
+	for _, p := range plans {
+		mutations += len(p.mutations)
+	}
+	d.delta.Mutations = make([]version.Mutation, 0, mutations)
 	for _, p := range plans {
 		d.add(p)
 	}

@@ -40,7 +40,7 @@ type planned struct {
 	mutations []version.Mutation
 	outcomes  []Outcome // one per message of the job
 	tallies   map[lockstep.Collection]*version.Tally
-	foot      footprint
+	ranges    []span                      // read
 	dims      map[lockstep.Collection]int // dimensions that the job would fix
 	changed   map[string]int              // published records among the mutations, by entity
 }

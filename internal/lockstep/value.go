@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -41,8 +42,8 @@ func (k Kind) String() string {
 // non-empty list of values of one scalar kind. The zero Value is "no value" and
 // is never stored. Values are immutable: do not change a list after List.
 type Value struct {
-	list []Value
 	str  string
+	list *[]Value // behind a pointer: lists are rare, and every field of every record pays for this size
 	num  uint64
 	kind Kind
 }
@@ -72,7 +73,7 @@ func Bool(b bool) Value {
 }
 
 // List returns a list value that keeps elems as it is: the caller gives it away.
-func List(elems []Value) Value { return Value{kind: KindList, list: elems} }
+func List(elems []Value) Value { return Value{kind: KindList, list: &elems} }
 
 // Strings returns a list of string values.
 func Strings(ss ...string) Value {
@@ -109,7 +110,12 @@ func (v Value) Float() float64 {
 func (v Value) Bool() bool { return v.kind == KindBool && v.num == 1 }
 
 // Elems returns the elements of a list value; the caller must not change them.
-func (v Value) Elems() []Value { return v.list }
+func (v Value) Elems() []Value {
+	if v.list == nil {
+		return nil
+	}
+	return *v.list
+}
 
 // Any returns v as string, int64, float64, bool, []any, or nil for the zero Value.
 func (v Value) Any() any {
@@ -123,8 +129,8 @@ func (v Value) Any() any {
 	case KindBool:
 		return v.num == 1
 	case KindList:
-		out := make([]any, len(v.list))
-		for i, e := range v.list {
+		out := make([]any, len(v.Elems()))
+		for i, e := range v.Elems() {
 			out[i] = e.Any()
 		}
 		return out
@@ -134,15 +140,7 @@ func (v Value) Any() any {
 
 // Equal says whether both values have the same kind and content.
 func (v Value) Equal(w Value) bool {
-	if v.kind != w.kind || v.num != w.num || v.str != w.str || len(v.list) != len(w.list) {
-		return false
-	}
-	for i := range v.list {
-		if !v.list[i].Equal(w.list[i]) {
-			return false
-		}
-	}
-	return true
+	return v.kind == w.kind && v.num == w.num && v.str == w.str && slices.EqualFunc(v.Elems(), w.Elems(), Value.Equal)
 }
 
 // Check returns ErrInvalid for what Chroma would refuse, drop or change
@@ -170,22 +168,23 @@ func (v Value) Check() error {
 
 func (v Value) bytes() int {
 	n := 8 + len(v.str)
-	for i := range v.list {
-		n += v.list[i].bytes()
+	for _, e := range v.Elems() {
+		n += e.bytes()
 	}
 	return n
 }
 
 func (v Value) checkList() error {
-	if len(v.list) == 0 {
+	elems := v.Elems()
+	if len(elems) == 0 {
 		return fmt.Errorf("%w value: an empty list cannot be stored by Chroma; remove the key instead", ErrInvalid)
 	}
-	for _, e := range v.list {
+	for _, e := range elems {
 		if e.kind == KindList {
 			return fmt.Errorf("%w value: a list inside a list", ErrInvalid)
 		}
-		if e.kind != v.list[0].kind {
-			return fmt.Errorf("%w value: a list of %s and %s", ErrInvalid, v.list[0].kind, e.kind)
+		if e.kind != elems[0].kind {
+			return fmt.Errorf("%w value: a list of %s and %s", ErrInvalid, elems[0].kind, e.kind)
 		}
 		if err := e.Check(); err != nil {
 			return err

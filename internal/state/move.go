@@ -25,6 +25,11 @@ type BaseSource interface {
 // The result is compared with the digests of its entry: ErrCorrupt when it differs,
 // and the state is then emptied, so that the next attempt starts from the store.
 func (s *State) MoveTo(ctx context.Context, log *version.Log, to uint64) error {
+	if to > 0 { // before anything is changed: the version must exist
+		if _, err := log.Read(ctx, to); err != nil {
+			return err
+		}
+	}
 	path, err := log.Path(ctx, s.Version(), to)
 	if err == nil && s.Version() == 0 {
 		path, err = s.shortcut(ctx, log, to, path)
@@ -57,18 +62,13 @@ func (s *State) store() string {
 	return s.meta.Store
 }
 
-// shortcut loads the base that version `to` names, if it names one, and returns the
-// way that is left. A base that is missing or damaged costs time and not data: the
-// one before it is tried, and at last the whole way from the empty index.
+// shortcut loads the newest base on the line of version `to` that is still there, if
+// there is one, and returns the way that is left.
 func (s *State) shortcut(ctx context.Context, log *version.Log, to uint64, path version.Path) (version.Path, error) {
-	if to == 0 {
-		return path, nil
-	}
-	var lost error
 	for at := to; at > 0; {
 		e, err := log.Read(ctx, at)
 		if err != nil {
-			return version.Path{}, errors.Join(err, lost)
+			return version.Path{}, err
 		}
 		if e.Base == nil {
 			break
@@ -77,17 +77,15 @@ func (s *State) shortcut(ctx context.Context, log *version.Log, to uint64, path 
 		if err == nil {
 			return log.Path(ctx, e.Base.Version, to)
 		}
-		lost = errors.Join(lost, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err))
-		if !errors.Is(err, lockstep.ErrNotFound) && !errors.Is(err, lockstep.ErrCorrupt) {
-			return version.Path{}, lost
+		if !errors.Is(err, lockstep.ErrNotFound) {
+			return version.Path{}, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err)
 		}
-		at = min(e.Base.Version, at-1)
+		at = e.Base.Version // retention removed it; its own version names the one before
 	}
-	path, err := log.Path(ctx, s.Version(), to)
-	if err != nil {
-		return version.Path{}, errors.Join(err, lost)
+	if s.Version() == 0 && len(path.Apply) > 0 {
+		return path, nil
 	}
-	return path, nil
+	return log.Path(ctx, s.Version(), to)
 }
 
 func (s *State) walk(ctx context.Context, log *version.Log, path version.Path) error {
@@ -112,6 +110,35 @@ func (s *State) walk(ctx context.Context, log *version.Log, path version.Path) e
 		if err := s.Apply(ctx, n, d, nil); err != nil {
 			return err
 		}
+		e, err := log.Read(ctx, n)
+		if err != nil {
+			return err
+		}
+		if e.Kind == version.BaseSet && e.Base != nil {
+			if err := s.Rebase(*e.Base); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Rebase says that the vectors which the state does not hold are to be read from ref
+// from now on, a base on the state's own line: such a vector has not changed since the
+// state's old base, so it is in the new one as well. Without this, retention would
+// remove the old base under a state that lives long.
+func (s *State) Rebase(ref version.BaseRef) error {
+	s.mu.Lock()
+	m := s.meta
+	s.mu.Unlock()
+	if m.Base == nil || *m.Base == ref {
+		return nil // every vector is here
+	}
+	m.Base = &ref
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := s.commit(b, m); err != nil {
+		return fmt.Errorf("local state: %w", err)
 	}
 	return nil
 }

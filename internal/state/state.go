@@ -17,6 +17,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
@@ -36,6 +38,8 @@ type State struct {
 type Options struct {
 	CacheBytes    int64 // block cache; default 64 MiB
 	MemTableBytes int   // default 32 MiB; up to three exist at a time
+	// FS is where the files are. Nil: the disk. A simulation gives one in memory.
+	FS vfs.FS
 }
 
 // VectorSource finds a vector that the local state does not hold, because the
@@ -76,11 +80,17 @@ func pebbleOptions(opts Options) *pebble.Options {
 		DisableWAL:                  true,
 		MemTableSize:                uint64(mem),
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
-		LBaseMaxBytes:               256 << 20,
-		MaxOpenFiles:                512,
-		Logger:                      quiet{},
+		// Edits scatter over the whole key space, so every compaction out of L0 rewrites
+		// about everything below it. Let L0 grow, and keep one level below.
+		L0CompactionThreshold: 10,
+		L0StopWritesThreshold: 40,
+		LBaseMaxBytes:         2 << 30,
+		MaxOpenFiles:          512,
+		Logger:                quiet{},
+		FS:                    opts.FS,
+	}
+	for i := range po.Levels {
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	po.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
 	return po
