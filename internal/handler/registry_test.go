@@ -73,7 +73,7 @@ func TestRevisionHashCoversEveryFieldOfTheDescription(t *testing.T) {
 		}
 		seen[h] = "a change of the " + name
 	}
-	if NewRevision(described(nil)).Hash != NewRevision(described(nil)).Hash {
+	if _, ok := seen[NewRevision(described(nil)).Hash]; !ok {
 		t.Error("the hash is not stable")
 	}
 }

@@ -83,7 +83,7 @@ func (d *deriver) receipt(c lockstep.Collection, s *scope, sh *sheet) {
 
 // record decides one record: old is what there is, e what arrives; one may be nil.
 func (d *deriver) record(c lockstep.Collection, s *scope, sh *sheet, old *lockstep.Record, e *embedded) {
-	id := ""
+	var id string
 	var seq lockstep.Sequence
 	if old != nil {
 		id = old.ID

@@ -100,12 +100,13 @@ func (s *scene) offer(id string, meta map[string]lockstep.Value) (sort string, i
 	return "RECEIPT#00002#COMPACTION_RUN#" + id, item(attrLinesPrefix, "l/"+id, attrWordsPrefix, "w/"+id)
 }
 
-func (s *scene) label(name, status string, pairs ...string) []lockstep.Outcome {
+func (s *scene) label(name, status string, pairs ...string) {
 	s.t.Helper()
 	if status == "" {
-		return s.put(wordSK+"#LABEL#"+name, nil)
+		s.put(wordSK+"#LABEL#"+name, nil)
+		return
 	}
-	return s.put(wordSK+"#LABEL#"+name, labelItem(status, pairs...))
+	s.put(wordSK+"#LABEL#"+name, labelItem(status, pairs...))
 }
 
 func labelItem(status string, pairs ...string) lockstep.Item {
@@ -151,5 +152,7 @@ func expect(t *testing.T, got, want map[string]any) {
 	}
 }
 
-type values = map[string]lockstep.Value
-type plain = map[string]any
+type (
+	values = map[string]lockstep.Value
+	plain  = map[string]any
+)

@@ -52,7 +52,7 @@ func V1(cfg V1Config) handler.Handler {
 func (h *v1) Describe() handler.Description { return h.desc }
 
 // Reads implements handler.Handler.
-func (h *v1) Reads(messages []lockstep.Message) handler.Reads {
+func (*v1) Reads(messages []lockstep.Message) handler.Reads {
 	var a ask
 	for i := range messages {
 		c := &messages[i].Change
@@ -90,7 +90,7 @@ func (h *v1) Reads(messages []lockstep.Message) handler.Reads {
 
 // Plan implements handler.Handler. The steps have the compactor's order, whatever
 // the order of the messages: deltas, then metadata, then labels (DOMAIN 4.1).
-func (h *v1) Plan(ctx context.Context, unit handler.Unit) ([]lockstep.Mutation, error) {
+func (*v1) Plan(ctx context.Context, unit handler.Unit) ([]lockstep.Mutation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (h *v2) Describe() handler.Description { return h.desc }
 
 // Reads implements handler.Handler. A change asks for what it can move: a place
 // for every record of its receipt and no label, a label for one word.
-func (h *v2) Reads(messages []lockstep.Message) handler.Reads {
+func (*v2) Reads(messages []lockstep.Message) handler.Reads {
 	var a ask
 	for i := range messages {
 		c := &messages[i].Change
@@ -110,6 +110,7 @@ func (h *v2) Reads(messages []lockstep.Message) handler.Reads {
 		}
 		a.partition = c.Key.Partition
 		switch kindOf(c, k) {
+		case aspectNone:
 		case aspectPlace:
 			a.under(Lines, k.receipt)
 			a.under(Words, k.receipt)
@@ -131,13 +132,15 @@ func (h *v2) Reads(messages []lockstep.Message) handler.Reads {
 			a.under(Words, k.receipt)
 			a.items(k.receipt)
 		case aspectRemoval:
-			h.readRemoval(&a, k)
+			a.removal(k)
 		}
 	}
 	return a.done()
 }
 
-func (h *v2) readRemoval(a *ask, k sortKey) {
+// removal asks for the records that end with an item, and for the removals above
+// and below it that are known.
+func (a *ask) removal(k sortKey) {
 	switch {
 	case k.word != "":
 		a.record(Words, k.word)

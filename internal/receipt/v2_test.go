@@ -20,13 +20,21 @@ func small(place synth.Place, receipts int) *synth.Generator {
 	})
 }
 
-// history is the creation of all receipts and n edits after it.
+// history is the creation of all receipts, one edit of every kind and n more.
 func history(g *synth.Generator, n int) []lockstep.Message {
 	var ms []lockstep.Message
 	for e := range g.Events() {
 		ms = append(ms, e.Message())
 	}
-	for _, edit := range g.Edits(n) {
+	var edits []synth.Edit
+	for i, kind := range synth.Kinds() {
+		edit, err := g.Edit(i%g.Len(), kind)
+		if err != nil {
+			panic(err)
+		}
+		edits = append(edits, edit)
+	}
+	for _, edit := range append(edits, g.Edits(n)...) {
 		for _, e := range edit.Events {
 			ms = append(ms, e.Message())
 		}

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -14,9 +15,7 @@ import (
 // bare is a word without labels: unvalidated, as at embed time.
 func bare(more plain) plain {
 	m := plain{"text": "run-1", "label_status": labelUnvalidated}
-	for k, v := range more {
-		m[k] = v
-	}
+	maps.Copy(m, more)
 	return m
 }
 
@@ -71,9 +70,7 @@ func TestV2LabelsFollowTheTable(t *testing.T) {
 			want := func(valid, invalid string, more plain) {
 				t.Helper()
 				m := bare(keys(valid, invalid))
-				for k, v := range more {
-					m[k] = v
-				}
+				maps.Copy(m, more)
 				expect(t, s.word(), m)
 			}
 			validated := plain{"label_status": labelValidated, "label_validated_at": "2025-12-15T10:00:00"}
@@ -168,13 +165,14 @@ func TestV2RunModifyImportsNothing(t *testing.T) {
 	s := newScene(t, V2(V2Config{}))
 	s.embed(nil)
 	s.imports = nil
-	_, run := s.offerless("run-1")
+	_, run := completed("run-1")
 	if o := s.put("RECEIPT#00002#COMPACTION_RUN#run-1", run); o[0] != lockstep.Unchanged {
 		t.Errorf("outcome %s", o[0])
 	}
 }
 
-func (s *scene) offerless(id string) (string, lockstep.Item) {
+// completed is the run's item once the legacy pipeline has marked it.
+func completed(id string) (string, lockstep.Item) {
 	return "RECEIPT#00002#COMPACTION_RUN#" + id, item(attrLinesPrefix, "l/"+id, attrWordsPrefix, "w/"+id, "lines_state", "COMPLETED")
 }
 
@@ -301,7 +299,7 @@ func TestV2TwoRunsInOneBatch(t *testing.T) {
 func TestV2RetoldRunKeepsItsRank(t *testing.T) {
 	s := newScene(t, V2(V2Config{}))
 	s.embed(nil)
-	sort, run := s.offerless("run-1")
+	sort, run := completed("run-1")
 	done := s.tell(sort, run)
 	apply(t, s.x, done)
 	s.put(wordSK, nil)

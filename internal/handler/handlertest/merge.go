@@ -2,6 +2,7 @@ package handlertest
 
 import (
 	"regexp"
+	"strings"
 
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
@@ -13,9 +14,14 @@ import (
 // insert (First). A change that moves none of them is a duplicate of the newest or
 // stale; one that moves any goes on to the handler.
 func Merge(prev lockstep.MirrorItem, known bool, c lockstep.Change) (lockstep.MirrorItem, lockstep.Outcome) {
+	c.Seq = lockstep.Sequence(strings.TrimLeft(string(c.Seq), "0")) // one number, one text
+	if c.Seq == "" {
+		c.Seq = "0"
+	}
 	next := prev
 	moved := false
 	if !known {
+		prev = lockstep.MirrorItem{}
 		next = lockstep.MirrorItem{ID: c.Key.RecordID(), Key: c.Key}
 	}
 	if !known || c.Seq.Compare(prev.Seq) > 0 {

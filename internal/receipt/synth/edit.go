@@ -181,8 +181,12 @@ func (e *editor) section() []Event {
 
 // complete is what the legacy compactor does to a run: it marks it (DOMAIN 1.5).
 func (e *editor) complete() []Event {
-	before, after := e.r.runItem("PENDING"), e.r.runItem("COMPLETED")
-	return e.between([]tableItem{before}, []tableItem{after})
+	if e.r.Merged {
+		return nil
+	}
+	before := e.r.runItem()
+	e.r.Merged = true
+	return e.between([]tableItem{before}, []tableItem{e.r.runItem()})
 }
 
 // embedAgain is a new run over what the receipt holds now.
@@ -191,10 +195,11 @@ func (e *editor) embedAgain() []Event {
 		return nil
 	}
 	e.r.Edition++
+	e.r.Merged = false
 	e.r.RunID = uuid(^e.g.seed, uint64(e.r.Index)<<8|uint64(e.r.Edition))
 	snapshot := e.r.clone()
 	e.g.runs[e.r.RunID] = &run{receipt: snapshot}
-	return e.between(nil, []tableItem{e.r.runItem("PENDING")})
+	return e.between(nil, []tableItem{e.r.runItem()})
 }
 
 // clone copies what edits change in place.

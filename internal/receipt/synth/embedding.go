@@ -42,15 +42,15 @@ func (g *Generator) lineEmbedding(r *Receipt, i int) handler.Embedding {
 	l := &r.Lines[i]
 	prev, next := edge, edge
 	if i > 0 {
-		prev = r.Lines[i-1].Text()
+		prev = r.Lines[i-1].Text
 	}
 	if i+1 < len(r.Lines) {
-		next = r.Lines[i+1].Text()
+		next = r.Lines[i+1].Text
 	}
-	fields := r.common(l.ID, l.Text(), l.Box)
+	fields := r.common(l.ID, l.Text, l.Box)
 	fields["avg_word_confidence"] = lockstep.Float(l.Box.Confidence)
 	fields["prev_line"], fields["next_line"] = lockstep.String(prev), lockstep.String(next)
-	return g.embedding(r, r.LineSort(l.ID), l.Text(), fields)
+	return g.embedding(r, r.LineSort(l.ID), l.Text, fields)
 }
 
 func (g *Generator) wordEmbedding(r *Receipt, l *Line, j int) handler.Embedding {

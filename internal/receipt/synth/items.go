@@ -40,7 +40,7 @@ func (r *Receipt) items(o Options) []tableItem {
 	for i := range r.Sections {
 		out = append(out, r.sectionItem(&r.Sections[i]))
 	}
-	return append(out, r.summaryItem(), r.runItem("PENDING"))
+	return append(out, r.summaryItem(), r.runItem())
 }
 
 // places returns the items that hold the merchant, of the chosen generation.
@@ -72,7 +72,7 @@ func (r *Receipt) receiptItem() tableItem {
 }
 
 func (r *Receipt) lineItem(l *Line) tableItem {
-	it := geometry(l.Box, l.Text())
+	it := geometry(l.Box, l.Text)
 	it["embedding_status"] = str("SUCCESS")
 	return r.item(r.LineSort(l.ID), "RECEIPT_LINE", it)
 }
@@ -126,11 +126,15 @@ func (r *Receipt) sectionItem(s *Section) tableItem {
 
 func (r *Receipt) summaryItem() tableItem {
 	return r.item(r.Sort()+"#SUMMARY", "RECEIPT_SUMMARY", lockstep.Item{
-		"timestamp_computed": iso(r.Added), "item_count": num(float64(len(r.Lines))), "grand_total": null(),
+		"timestamp_computed": iso(r.Added), "item_count": num(float64(r.Items)), "grand_total": null(),
 	})
 }
 
-func (r *Receipt) runItem(state string) tableItem {
+func (r *Receipt) runItem() tableItem {
+	state := "PENDING"
+	if r.Merged {
+		state = "COMPLETED"
+	}
 	return r.item(r.Sort()+"#COMPACTION_RUN#"+r.RunID, "COMPACTION_RUN", lockstep.Item{
 		"run_id": str(r.RunID), "image_id": str(r.Image), "receipt_id": num(float64(r.ID)),
 		"lines_delta_prefix": str("lines/delta/" + r.RunID + "/"), "words_delta_prefix": str("words/delta/" + r.RunID + "/"),

@@ -17,8 +17,10 @@ type Receipt struct {
 	HasPlace bool
 	Lines    []Line
 	Sections []Section
+	Items    int    // item_count of the summary
 	RunID    string // of the latest embedding
 	Edition  int    // how often it was embedded before RunID
+	Merged   bool   // the legacy pipeline has marked the run as completed
 	Added    time.Time
 }
 
@@ -30,6 +32,7 @@ type Merchant struct {
 // Line is one line, top to bottom.
 type Line struct {
 	ID    int
+	Text  string // as it was read; deleting a word does not change it
 	Box   Box
 	Words []Word
 }
@@ -56,15 +59,6 @@ type Section struct {
 	Type, Status string
 	Lines        []int
 	Confidence   float64
-}
-
-// Text returns the words of the line with blanks between.
-func (l *Line) Text() string {
-	texts := make([]string, len(l.Words))
-	for i := range l.Words {
-		texts[i] = l.Words[i].Text
-	}
-	return strings.Join(texts, " ")
 }
 
 // Partition is the partition key of all items of the receipt.
@@ -114,6 +108,7 @@ func (g *Generator) fresh(i int) *Receipt {
 	for l := range n {
 		r.Lines = append(r.Lines, g.line(rng, l+1, n))
 	}
+	r.Items = n
 	r.Sections = sections(rng, n)
 	return r
 }
@@ -138,6 +133,7 @@ func (g *Generator) line(rng *rand.Rand, id, of int) Line {
 			word.sortLabels()
 		}
 		line.Words = append(line.Words, word)
+		line.Text = strings.TrimPrefix(line.Text+" "+word.Text, " ")
 	}
 	return line
 }
