@@ -52,6 +52,15 @@ type App struct {
 	release  func() error
 }
 
+// ErrBusy says that another process has the data directory.
+var ErrBusy = fmt.Errorf("the data directory is in use: %w", lockstep.ErrRefused)
+
+// busyError is a refused lock, which names the holder, as ErrBusy.
+type busyError struct{ error }
+
+func (b busyError) Unwrap() error   { return b.error }
+func (busyError) Is(err error) bool { return err == ErrBusy }
+
 // OpenReader opens the index for looking: at its newest version, changing nothing in
 // the store. When another process has the local state, a private one is built from
 // the store in a temporary directory, which costs time but needs nobody's help.
@@ -60,7 +69,7 @@ func OpenReader(ctx context.Context, cfg config.Config, opts Options) (*App, err
 		return nil, err
 	}
 	a, err := Open(ctx, cfg, opts)
-	if errors.Is(err, lockstep.ErrRefused) {
+	if errors.Is(err, ErrBusy) {
 		a, err = openPrivate(ctx, cfg, opts)
 	}
 	if err != nil {
@@ -88,7 +97,7 @@ func openPrivate(ctx context.Context, cfg config.Config, opts Options) (*App, er
 }
 
 // Open opens everything under the configured data directory, making what is missing.
-// ErrRefused when another process has it.
+// ErrBusy, which is ErrRefused, when another process has it.
 func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -97,6 +106,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	release, err := local.Lock(filepath.Join(cfg.Data, "lock"))
+	if errors.Is(err, lockstep.ErrRefused) {
+		return nil, busyError{err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (p *Past) Checkout(ctx context.Context, n uint64, dir, form string) (record
 	case FormChroma:
 		return p.checkoutChroma(ctx, view, dir)
 	case FormNDJSON:
-		return checkoutNDJSON(ctx, p.Log, view, dir)
+		return checkoutNDJSON(ctx, view, dir)
 	}
 	return 0, fmt.Errorf("check out as %q: %w: the known forms are %s and %s", form, lockstep.ErrInvalid, FormChroma, FormNDJSON)
 }
@@ -97,7 +97,7 @@ func (p *Past) checkoutChroma(ctx context.Context, view *state.Reader, dir strin
 	return m.Records, err
 }
 
-func checkoutNDJSON(ctx context.Context, log *version.Log, view *state.Reader, dir string) (int, error) {
+func checkoutNDJSON(ctx context.Context, view *state.Reader, dir string) (int, error) {
 	if err := durable.MkdirAll(dir); err != nil {
 		return 0, fmt.Errorf("check out: %w", err)
 	}

@@ -115,6 +115,9 @@ func (r *Remote) Status(ctx context.Context) (Status, error) {
 	return s, r.call(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
+// ErrUnauthorised says that a server did not accept the token that was sent.
+var ErrUnauthorised = fmt.Errorf("not authorised: %w", lockstep.ErrRefused)
+
 const maxAnswer = 16 << 20
 
 func (r *Remote) call(ctx context.Context, method, path string, body io.Reader, into any) error {
@@ -154,7 +157,9 @@ func refusal(status int, body []byte) error {
 		class = lockstep.ErrInvalid
 	case http.StatusNotFound:
 		class = lockstep.ErrNotFound
-	case http.StatusForbidden, http.StatusUnauthorized:
+	case http.StatusUnauthorized:
+		class = ErrUnauthorised
+	case http.StatusForbidden:
 		class = lockstep.ErrRefused
 	case http.StatusConflict:
 		class = lockstep.ErrConflict

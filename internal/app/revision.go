@@ -41,7 +41,7 @@ func mappingOf(cfg config.Config) (handler.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the mapping: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return mapping.Load(f, cfg.Mapping.File)
 }
 

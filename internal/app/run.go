@@ -49,8 +49,12 @@ func (s *Server) after(context.Context) error {
 }
 
 // Run works until ctx ends or a part fails, and returns when all parts have ended.
-// The end of ctx is not an error.
+// The end of ctx is not an error. It begins with a probe of the store, and ends there
+// with ErrRefused when the store does not keep create-if-absent.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.Probe(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.loop.Run(gctx) })
 	g.Go(func() error { return s.runFollower(gctx) })

@@ -60,7 +60,7 @@ func (a *App) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Store: a.Format.Store, Directory: a.Config.Data, Revision: a.Revision.ID(), Version: view.Version(), Follower: a.follower.Status()}
+	s := Status{Store: a.Format.Store, Directory: a.Config.Data, Revision: a.Revision.ID(), Version: view.Version(), Collections: []version.CollectionState{}, Follower: a.follower.Status()}
 	err = s.fill(ctx, a.Log, view, a.Revision.Handler.Describe().Key)
 	return s, errors.Join(err, view.Close())
 }

@@ -3,8 +3,11 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"lockstep/internal/adapter/local"
@@ -36,6 +39,25 @@ func OpenStore(ctx context.Context, cfg config.Config, clock func() time.Time) (
 // that its backend keeps the one promise all else rests on.
 func InitStore(ctx context.Context, cfg config.Config, clock func() time.Time) (*Store, error) {
 	return openStore(cfg, clock, func(s blob.Store) (blob.Format, error) { return blob.Init(ctx, s, clock(), rand.Reader) })
+}
+
+// Probe asks the backend again whether it keeps the promise all else rests on. What
+// FORMAT says was true when the store was made; a gateway or a mount may have been put
+// before it since (TRAPS T6). ErrRefused when it does not; nothing is left behind.
+func (s *Store) Probe(ctx context.Context) error {
+	var nonce [16]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return fmt.Errorf("probe the store: %w", err)
+	}
+	v, err := blob.Probe(ctx, s.Blobs, hex.EncodeToString(nonce[:]))
+	if err != nil {
+		return err
+	}
+	if !v.Passed {
+		return lockstep.Hint(fmt.Errorf("probe the store: %w: it does not keep create-if-absent (%s)", lockstep.ErrRefused, strings.Join(v.Failed(), ", ")),
+			"stop every writer, and use a local directory or an object store without a caching or rewriting proxy in between")
+	}
+	return nil
 }
 
 func openStore(cfg config.Config, clock func() time.Time, format func(blob.Store) (blob.Format, error)) (*Store, error) {

@@ -101,6 +101,7 @@ anything above ends the search.`,
 	fl.Uint64Var(&f.good, "good", 0, "a version that is good; 0 is the empty index")
 	fl.Uint64Var(&f.bad, "bad", 0, "a version that is bad (default: the newest)")
 	fl.StringVar(&f.form, "format", app.FormNDJSON, "chroma or ndjson")
+	verbs(cmd)
 	cmd.AddCommand(run)
 	return cmd
 }
@@ -194,5 +195,5 @@ func (c *session) try(ctx context.Context, p *app.Past, n uint64, form string, c
 	case exit.ExitCode() >= 1 && exit.ExitCode() <= statusHighest:
 		return history.Bad, nil
 	}
-	return "", fmt.Errorf("bisect: %s ended with %v on version %d: %w", command[0], err, n, lockstep.ErrInvalid)
+	return "", fmt.Errorf("bisect: %s on version %d: %w: %w", command[0], n, lockstep.ErrInvalid, err)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 
 	"lockstep/internal/app"
 	"lockstep/internal/config"
@@ -46,7 +47,7 @@ func loadConfig(name string) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return config.Load(f, name)
 }
 
@@ -112,20 +113,33 @@ func (c *session) options() app.Options {
 
 // printed writes v as JSON when -o json was given, and calls text otherwise.
 func (c *session) printed(v any, text func(w io.Writer)) error {
-	switch c.output {
-	case "json":
+	if c.output == outputJSON {
+		if list := reflect.ValueOf(v); list.Kind() == reflect.Slice && list.IsNil() {
+			v = []struct{}{} // an empty list, which programs can range over, and not null
+		}
 		enc := json.NewEncoder(c.env.Stdout)
 		enc.SetIndent("", "  ")
 		enc.SetEscapeHTML(false)
 		return enc.Encode(v)
-	case "text":
-		text(c.env.Stdout)
-		return nil
 	}
-	return usageError{fmt.Errorf("output %q: %w: want text or json", c.output, lockstep.ErrInvalid)}
+	text(c.env.Stdout)
+	return nil
 }
 
-// next tells a person what to do now; it goes to stderr, so that pipes stay clean.
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+func (c *session) checkOutput() error {
+	if c.output != outputText && c.output != outputJSON {
+		return usageError{fmt.Errorf("output %q: %w: want text or json", c.output, lockstep.ErrInvalid)}
+	}
+	return nil
+}
+
+// next tells a person the command that makes sense now; it goes to stderr, so that
+// pipes stay clean.
 func (c *session) next(format string, args ...any) {
 	fmt.Fprintf(c.env.Stderr, "next: "+format+"\n", args...)
 }

@@ -118,7 +118,7 @@ func (c *session) playFile(ctx context.Context, a *app.App, name string) (app.In
 	if err != nil {
 		return app.Ingested{}, fmt.Errorf("demo: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return c.ingestInto(ctx, a, f, name, app.IngestOptions{Decode: a.DecodeOptions(c.env.Now())})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"lockstep/internal/app"
 	"lockstep/internal/lockstep"
 )
 
@@ -78,6 +79,10 @@ func exitOf(ctx context.Context, err error) int {
 		return exitNotFound
 	case errors.Is(err, lockstep.ErrInvalid):
 		return exitUsage
+	case errors.Is(err, app.ErrUnauthorised):
+		return exitAuth
+	case errors.Is(err, app.ErrBusy):
+		return exitBusy
 	case errors.Is(err, lockstep.ErrRefused):
 		return exitRefused
 	case errors.Is(err, lockstep.ErrConflict), errors.Is(err, lockstep.ErrUnavailable):

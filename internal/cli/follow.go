@@ -24,13 +24,19 @@ func (c *session) follow() *cobra.Command {
 A directory that somebody else has written to is refused, because its changes would
 be lost; --repair writes it anew.`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.runFollow(cmd.Context(), repair) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			step := (*app.App).Follow
+			if repair {
+				step = (*app.App).Repair
+			}
+			return c.runFollow(cmd.Context(), step)
+		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "write the directory anew, whatever it holds")
 	return cmd
 }
 
-func (c *session) runFollow(ctx context.Context, repair bool) error {
+func (c *session) runFollow(ctx context.Context, step func(*app.App, context.Context) (follow.Moved, error)) error {
 	var m follow.Moved
 	var dir string
 	err := c.looking(ctx, func(a *app.App) (err error) {
@@ -38,11 +44,7 @@ func (c *session) runFollow(ctx context.Context, repair bool) error {
 		if dir = st.Directory; st.Advice != "" {
 			return lockstep.Hint(fmt.Errorf("follow: %w: there is no follower (%s)", lockstep.ErrRefused, st.State), st.Advice)
 		}
-		if repair {
-			m, err = a.Repair(ctx)
-			return err
-		}
-		m, err = a.Follow(ctx)
+		m, err = step(a, ctx)
 		return err
 	})
 	if err != nil {

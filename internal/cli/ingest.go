@@ -43,7 +43,7 @@ func (c *session) runIngest(ctx context.Context, name string) error {
 		if err != nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // only read
 		in, source = f, name
 	}
 	cfg, err := c.settings()
@@ -64,6 +64,9 @@ func (c *session) runIngest(ctx context.Context, name string) error {
 		return err
 	}); err != nil {
 		return err
+	}
+	if sum.Outcomes[lockstep.ParkedAway] > 0 {
+		c.next("lockstep parked")
 	}
 	return c.printed(sum, func(w io.Writer) { printIngested(w, sum) })
 }

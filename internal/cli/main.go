@@ -10,9 +10,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"lockstep/internal/lockstep"
 )
 
 // Env is the process as the commands see it.
@@ -71,14 +74,18 @@ Begin with "lockstep demo", or with "lockstep up" and then
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		// Before anything is done: a reset must not find out afterwards that it cannot say so.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return c.checkOutput() },
 	}
+	verbs(root)
+	root.SetHelpCommand(help())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
 	f := root.PersistentFlags()
 	f.StringVarP(&c.config, "config", "c", "", "configuration file (default lockstep.yaml if it is there; or $LOCKSTEP_CONFIG)")
 	f.StringVarP(&c.data, "data", "d", "", "data directory (overrides the configuration)")
-	f.StringVarP(&c.output, "output", "o", "text", "output of reads: text or json")
+	f.StringVarP(&c.output, "output", "o", outputText, "output of reads: text or json")
 	f.StringVar(&c.actor, "actor", "", "who asks, for the ledger (default $USER)")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupRead, Title: "Looking:"}, &cobra.Group{ID: groupChange, Title: "Changing:"}, &cobra.Group{ID: groupCheck, Title: "Checking:"})
 	for _, cmd := range c.commands() {
@@ -93,6 +100,40 @@ const (
 	groupChange = "change"
 	groupCheck  = "check"
 )
+
+// verbs makes cmd one that only holds others: alone it shows its help, and a verb that
+// it does not have is a usage error.
+func verbs(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+			return usageError{lockstep.Hint(err, "did you mean "+strings.Join(like, " or ")+"?")}
+		}
+		return usageError{lockstep.Hint(err, fmt.Sprintf("%q lists them", cmd.CommandPath()+" --help"))}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// help is cobra's, but for a topic that does not exist, which is a usage error.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, left, err := cmd.Root().Find(args)
+			if err != nil || len(left) > 0 {
+				return usageError{fmt.Errorf("no help for %q (see %q)", strings.Join(args, " "), cmd.Root().Name()+" --help")}
+			}
+			target.InitDefaultHelpFlag()
+			return target.Help()
+		},
+	}
+}
 
 // exactly returns a rule for arguments whose error is a usage error.
 func exactly(n int, names string) cobra.PositionalArgs {

@@ -103,6 +103,7 @@ func (c *session) gc() *cobra.Command {
 it has waited, so that whoever needs a version can still pin it. What has become
 needed meanwhile is spared.`,
 	}
+	verbs(cmd)
 	cmd.AddCommand(c.gcPlan(), c.gcExecute(), c.gcCancel())
 	return cmd
 }
@@ -169,8 +170,10 @@ func (c *session) gcExecute() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.consent(yes, "delete for good"); err != nil {
-				return err
+			if !yes {
+				if err := c.consent("delete for good"); err != nil {
+					return err
+				}
 			}
 			d, err := retention.Execute(cmd.Context(), s.Log, n, c.env.Now())
 			if err != nil {
@@ -200,7 +203,10 @@ func (c *session) gcCancel() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return retention.Cancel(cmd.Context(), s.Blobs, n, c.env.Now(), reason)
+			if err := retention.Cancel(cmd.Context(), s.Blobs, n, c.env.Now(), reason); err != nil {
+				return err
+			}
+			return c.printed(map[string]uint64{"cancelled": n}, func(w io.Writer) { fmt.Fprintf(w, "plan %d is cancelled\n", n) })
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -117,33 +118,36 @@ func (c *session) runReset(ctx context.Context, f resetFlags) error {
 		return lockstep.Hint(fmt.Errorf("reset to version %d: %w: %d messages would be lost", f.to, lockstep.ErrRefused, len(lost)),
 			"leave --discard away, or give --accept-risk="+riskLoseChanges)
 	}
-	if err := c.consent(f.yes, "reset"); err != nil {
-		return err
+	if !f.yes {
+		if err := c.consent("reset"); err != nil {
+			return err
+		}
 	}
 	_, head, err := s.Reset(ctx, req)
 	if err != nil {
 		return err
 	}
 	res.Published, res.Digest = head.Number(), version.IndexDigest(head.Entry.Digests())
-	if res.Replayed, err = c.replayNow(ctx, len(head.Entry.Backlog) > 0 && mode == compact.ResetReplay); err != nil {
+	if len(head.Entry.Backlog) > 0 && mode == compact.ResetReplay {
+		res.Replayed, err = c.replayNow(ctx)
+	}
+	if err != nil {
 		return lockstep.Hint(fmt.Errorf("version %d is published, the replay is not complete: %w", head.Number(), err), `it goes on by itself with the next "lockstep up" or "lockstep ingest"`)
 	}
+	c.next("lockstep diff %d %d", res.From, max(res.Published, res.Replayed))
 	return c.printed(res, func(w io.Writer) { printReset(w, res) })
 }
 
 // replayNow works the backlog off when no server has the data directory; a server
 // does it by itself.
-func (c *session) replayNow(ctx context.Context, needed bool) (uint64, error) {
-	if !needed {
-		return 0, nil
-	}
+func (c *session) replayNow(ctx context.Context) (uint64, error) {
 	var at uint64
 	err := c.working(ctx, func(a *app.App) error {
 		at = a.Compactor.Head().Number()
 		_, err := a.Follow(ctx)
 		return err
 	})
-	if errors.Is(err, lockstep.ErrRefused) {
+	if errors.Is(err, app.ErrBusy) {
 		return 0, nil
 	}
 	return at, err
@@ -173,19 +177,11 @@ func printReset(w io.Writer, r resetResult) {
 }
 
 func accepted(given []string, risk string) bool {
-	for _, g := range given {
-		if g == risk {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(given, risk)
 }
 
 // consent asks, or refuses when nobody is there to be asked: silence is no consent.
-func (c *session) consent(given bool, what string) error {
-	if given {
-		return nil
-	}
+func (c *session) consent(what string) error {
 	if !c.env.Asks {
 		return lockstep.Hint(fmt.Errorf("%s: %w: nobody is there to confirm it", what, lockstep.ErrRefused), "give --yes")
 	}
@@ -213,7 +209,7 @@ func (c *session) replay() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			at, err := c.replayNow(cmd.Context(), true)
+			at, err := c.replayNow(cmd.Context())
 			if err != nil {
 				return err
 			}

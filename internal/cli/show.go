@@ -217,7 +217,16 @@ the digest of each version and the digests of the records as they are. With
 
 Ends with status 1 when anything differs.`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.runVerify(cmd.Context(), opts, follower) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			readBack := func(context.Context, *app.App) (*app.FollowerReport, error) { return nil, nil }
+			if follower {
+				readBack = func(ctx context.Context, a *app.App) (*app.FollowerReport, error) {
+					r, err := a.VerifyFollower(ctx)
+					return &r, err
+				}
+			}
+			return c.runVerify(cmd.Context(), opts, readBack)
+		},
 	}
 	cmd.Flags().BoolVar(&opts.Vectors, "vectors", false, "also read and hash every vector")
 	cmd.Flags().BoolVar(&follower, "follower", false, "also read the Chroma directory back")
@@ -230,16 +239,15 @@ type verified struct {
 	Follower *app.FollowerReport `json:"follower,omitempty"`
 }
 
-func (c *session) runVerify(ctx context.Context, opts history.VerifyOptions, follower bool) error {
+func (c *session) runVerify(ctx context.Context, opts history.VerifyOptions, readBack func(context.Context, *app.App) (*app.FollowerReport, error)) error {
 	var out verified
 	bar := c.progress("verified")
 	opts.Progress = bar.at
 	err := c.viewing(ctx, func(a *app.App, view view) (err error) {
-		if out.Report, err = history.Verify(ctx, a.Log, view, opts); err != nil || !follower {
+		if out.Report, err = history.Verify(ctx, a.Log, view, opts); err != nil {
 			return err
 		}
-		f, err := a.VerifyFollower(ctx)
-		out.Follower = &f
+		out.Follower, err = readBack(ctx, a)
 		return err
 	})
 	bar.done()

@@ -42,7 +42,7 @@ func (c *session) lint() *cobra.Command {
 // linted prints problems as a list, for programs too, and any other error as usual.
 func (c *session) linted(err error) error {
 	var ps *config.Problems
-	if !errors.As(err, &ps) || c.output != "json" {
+	if !errors.As(err, &ps) || c.output != outputJSON {
 		return err
 	}
 	if perr := c.printed(map[string]any{"ok": false, "problems": ps.List}, nil); perr != nil {
@@ -70,7 +70,7 @@ func (c *session) version() *cobra.Command {
 	}
 }
 
-func (c *session) exitStatus() *cobra.Command {
+func exitStatus() *cobra.Command {
 	return &cobra.Command{
 		Use:   "exit-status",
 		Short: "What the exit statuses mean",

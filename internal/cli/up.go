@@ -73,9 +73,13 @@ func (c *session) runUp(ctx context.Context, listen string) (err error) {
 	if st := a.FollowerStatus(); st.Advice != "" {
 		fmt.Fprintf(c.env.Stderr, "lockstep: follower %s: %s\n", st.State, st.Advice)
 	}
+	// The server outlives the surface: a request that was taken is still answered.
+	engine, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.Run(gctx) })
+	g.Go(func() error { return s.Run(engine) })
 	g.Go(func() error {
+		defer stop()
 		return web.Serve(gctx, l, web.Handler(s, web.Options{Now: c.env.Now, Token: token, Log: c.logger()}))
 	})
 	return g.Wait()

@@ -21,10 +21,10 @@ type spanWork struct {
 // backlogStep changes the backlog of the entry that finishes a piece.
 type backlogStep struct{ work *spanWork }
 
-// after returns the step for the last version of the piece, nil for earlier ones and
-// when there is no piece at all.
-func (w *spanWork) after(last bool) *backlogStep {
-	if w == nil || !last {
+// step returns what the last version of the piece does to the backlog, nil when there
+// is no piece at all.
+func (w *spanWork) step() *backlogStep {
+	if w == nil {
 		return nil
 	}
 	return &backlogStep{w}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"time"
 
 	"lockstep/internal/change"
@@ -162,7 +164,11 @@ func (c *Compactor) work(ctx context.Context, jobs []*job, span *spanWork, res *
 		if err != nil {
 			return err
 		}
-		wait, err := c.settle(ctx, plans, span, len(rest) == 0, res)
+		piece := span
+		if len(rest) > 0 {
+			piece = nil // only the last version finishes the piece
+		}
+		wait, err := c.settle(ctx, plans, piece, res)
 		if err != nil {
 			return err
 		}
@@ -190,17 +196,21 @@ func (c *Compactor) planPiece(ctx context.Context, jobs []*job) (plans []*planne
 		plans, jobs = append(plans, piece...), jobs[n:]
 		if len(jobs) == 0 || mutations >= pieceMutations {
 			// Cut off: jobs that wait are appended behind, and must not overwrite the caller's.
-			return plans, jobs[:len(jobs):len(jobs)], nil
+			return plans, slices.Clip(jobs), nil
 		}
 	}
 }
 
-// settle publishes the plans and returns those that must be planned again. last says
-// whether no other jobs follow.
-func (c *Compactor) settle(ctx context.Context, plans []*planned, span *spanWork, last bool, res *Result) (wait []*planned, err error) {
-	keep, wait := c.together(plans)
+// settle publishes the plans and returns those that must be planned again. The span is
+// set when no other jobs follow.
+func (c *Compactor) settle(ctx context.Context, plans []*planned, span *spanWork, res *Result) (wait []*planned, err error) {
+	keep, wait := together(plans)
 	for {
-		n, err := c.publish(ctx, keep, span.after(last && len(wait) == 0))
+		var step *backlogStep
+		if len(wait) == 0 {
+			step = span.step()
+		}
+		n, err := c.publish(ctx, keep, step)
 		if err == nil {
 			res.note(keep, n)
 			return wait, nil
@@ -217,7 +227,7 @@ func (c *Compactor) settle(ctx context.Context, plans []*planned, span *spanWork
 
 // together also makes two plans wait for each other that would both fix the
 // dimension of one collection.
-func (c *Compactor) together(plans []*planned) (keep, wait []*planned) {
+func together(plans []*planned) (keep, wait []*planned) {
 	keep, wait = independent(plans)
 	dims := map[lockstep.Collection]int{}
 	out := keep[:0:0]
@@ -232,9 +242,7 @@ func (c *Compactor) together(plans []*planned) (keep, wait []*planned) {
 			wait = append(wait, p)
 			continue
 		}
-		for name, d := range p.dims {
-			dims[name] = d
-		}
+		maps.Copy(dims, p.dims)
 		out = append(out, p)
 	}
 	return out, wait

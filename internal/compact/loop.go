@@ -213,11 +213,11 @@ func (l *Loop) commit(ctx context.Context, batch []*submission) error {
 		at += len(s.inputs)
 		s.done <- reply{part, err}
 	}
-	if errors.Is(err, lockstep.ErrCorrupt) {
+	switch {
+	case err == nil:
+		return l.tail(ctx)
+	case errors.Is(err, lockstep.ErrCorrupt):
 		return err
 	}
-	if err != nil {
-		return nil // each submitter has it
-	}
-	return l.tail(ctx)
+	return nil // each submitter has the error
 }

@@ -52,7 +52,7 @@ func (p *planner) plan(ctx context.Context, j *job) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.archive(out)
+	out.archiveMessages()
 	return out, nil
 }
 
@@ -278,21 +278,21 @@ func (p *planner) mirror(out *planned, s *sight) error {
 	return nil
 }
 
-// archive keeps the messages that had an effect, and renumbers causes to match.
-func (p *planner) archive(out *planned) {
-	place := make([]int, len(out.job.messages))
-	for i := range out.job.messages {
-		m, o := &out.job.messages[i], out.outcomes[i]
+// archiveMessages keeps the messages that had an effect, and renumbers causes to match.
+func (p *planned) archiveMessages() {
+	place := make([]int, len(p.job.messages))
+	for i := range p.job.messages {
+		m, o := &p.job.messages[i], p.outcomes[i]
 		place[i] = -1
-		if !kept(o.Outcome) || out.job.retry != nil && o.Outcome == lockstep.ParkedAway {
+		if !kept(o.Outcome) || p.job.retry != nil && o.Outcome == lockstep.ParkedAway {
 			continue // what stays parked is in the archive already
 		}
-		place[i] = len(out.archive)
-		out.archive = append(out.archive, version.Archived{ID: m.ID, Group: m.Group, Source: m.Source, Outcome: o.Outcome, Reason: o.Reason, Body: m.Body})
+		place[i] = len(p.archive)
+		p.archive = append(p.archive, version.Archived{ID: m.ID, Group: m.Group, Source: m.Source, Outcome: o.Outcome, Reason: o.Reason, Body: m.Body})
 	}
-	for i := range out.mutations {
-		if c := out.mutations[i].Cause; c >= 0 {
-			out.mutations[i].Cause = place[c]
+	for i := range p.mutations {
+		if c := p.mutations[i].Cause; c >= 0 {
+			p.mutations[i].Cause = place[c]
 		}
 	}
 }

@@ -65,7 +65,7 @@ func Float(f float64) Value {
 }
 
 // Bool returns a boolean value.
-func Bool(b bool) Value {
+func Bool(b bool) Value { //nolint:revive // b is the value, not a mode
 	if b {
 		return Value{kind: KindBool, num: 1}
 	}

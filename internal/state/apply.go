@@ -17,7 +17,7 @@ func (s *State) Apply(ctx context.Context, n uint64, d *version.Delta, tallies m
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.step(n, d, tallies, false)
+	return s.step(n, d, tallies, forward)
 }
 
 // Undo makes the state that of version to, the parent of the version whose delta
@@ -26,22 +26,30 @@ func (s *State) Undo(ctx context.Context, to uint64, d *version.Delta) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.step(to, d, nil, true)
+	return s.step(to, d, nil, backward)
 }
 
-func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, backward bool) error {
+// direction says which images of a delta become true.
+type direction int
+
+const (
+	forward direction = iota
+	backward
+)
+
+func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, dir direction) error {
 	b := s.db.NewBatchWithSize(batchSize(d))
-	defer b.Close()
+	defer func() { _ = b.Close() }() // gives memory back; the batch is applied by then
 	if d != nil {
 		if tallies == nil {
 			tallies = d.Sums(&s.hasher)
 		}
-		if err := fill(b, n, d, backward); err != nil {
+		if err := fill(b, n, d, dir); err != nil {
 			return fmt.Errorf("local state: version %d: %w", n, err)
 		}
 	}
 	s.mu.Lock()
-	m := s.meta.with(n, tallies, backward)
+	m := s.meta.with(n, tallies, dir)
 	s.mu.Unlock()
 	if err := s.commit(b, m); err != nil {
 		return fmt.Errorf("local state: version %d: %w", n, err)
@@ -62,10 +70,10 @@ func batchSize(d *version.Delta) int {
 	return n
 }
 
-func fill(b *pebble.Batch, n uint64, d *version.Delta, backward bool) error {
+func fill(b *pebble.Batch, n uint64, d *version.Delta, dir direction) error {
 	var key, row []byte
 	at := func(i int) int { return i }
-	if backward {
+	if dir == backward {
 		at = func(i int) int { return len(d.Mutations) - 1 - i }
 	}
 	for i := range d.Mutations {
@@ -73,7 +81,7 @@ func fill(b *pebble.Batch, n uint64, d *version.Delta, backward bool) error {
 		m := &d.Mutations[i]
 		image, vector, gone := m.After, m.VectorAfter, m.VectorBefore
 		author := d.AuthorAfter(i, n)
-		if backward {
+		if dir == backward {
 			image, vector, gone, author = m.Before, m.VectorBefore, m.VectorAfter, m.Author
 		}
 		key = appendKey(key[:0], keyRecord, m.Collection, m.ID)

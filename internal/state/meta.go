@@ -45,7 +45,7 @@ func readMeta(r pebble.Reader) (meta, error) {
 	if err != nil {
 		return meta{}, err
 	}
-	defer closer.Close()
+	defer func() { _ = closer.Close() }() // gives memory back
 	var j metaJSON
 	if err := json.Unmarshal(v, &j); err != nil {
 		return meta{}, fmt.Errorf("local state: %w: %w", lockstep.ErrCorrupt, err)
@@ -63,7 +63,7 @@ func readMeta(r pebble.Reader) (meta, error) {
 
 // with returns a copy that is at another version and has the tallies added
 // (forward) or taken away (backward).
-func (m meta) with(n uint64, change map[lockstep.Collection]*version.Tally, backward bool) meta {
+func (m meta) with(n uint64, change map[lockstep.Collection]*version.Tally, dir direction) meta {
 	out := meta{Store: m.Store, Version: n, Base: m.Base, Tallies: make(map[lockstep.Collection]*version.Tally, len(m.Tallies))}
 	for c, t := range m.Tallies {
 		cp := *t
@@ -73,7 +73,7 @@ func (m meta) with(n uint64, change map[lockstep.Collection]*version.Tally, back
 		if out.Tallies[c] == nil {
 			out.Tallies[c] = &version.Tally{}
 		}
-		if backward {
+		if dir == backward {
 			out.Tallies[c].Sub(t)
 		} else {
 			out.Tallies[c].Add(t)

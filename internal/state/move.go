@@ -136,7 +136,7 @@ func (s *State) Rebase(ref version.BaseRef) error {
 	}
 	m.Base = &ref
 	b := s.db.NewBatch()
-	defer b.Close()
+	defer func() { _ = b.Close() }() // gives memory back; the batch is applied by then
 	if err := s.commit(b, m); err != nil {
 		return fmt.Errorf("local state: %w", err)
 	}

@@ -62,7 +62,7 @@ func (r *Reader) Get(c lockstep.Collection, id string, use func(Row) error) (fou
 	if err != nil {
 		return false, fmt.Errorf("local state: get %s %q: %w", c, id, err)
 	}
-	defer closer.Close()
+	defer func() { _ = closer.Close() }() // gives memory back
 	row, err := parseRow(r.key, len(c)+2, v)
 	if err != nil {
 		return false, err
@@ -136,7 +136,7 @@ func (r *Reader) Vector(ctx context.Context, c lockstep.Collection, id string, r
 func (r *Reader) vector(ctx context.Context, c lockstep.Collection, id string) ([]byte, error) {
 	v, closer, err := r.snap.Get(appendKey(nil, keyVector, c, id))
 	if err == nil {
-		defer closer.Close()
+		defer func() { _ = closer.Close() }() // gives memory back
 		return append([]byte(nil), v...), nil
 	}
 	if !errors.Is(err, pebble.ErrNotFound) {

@@ -126,7 +126,7 @@ func appendAuthor(dst []byte, a lockstep.Author) []byte {
 // DeltaHeader, wrote. ErrDeltaEncoding for anything else. The result shares no
 // memory with b.
 func DecodeDelta(b []byte) (*Delta, error) {
-	if _, err := plainBytes(b); err != nil {
+	if err := checkPlainBytes(b); err != nil {
 		return nil, err
 	}
 	b = b[len(deltaMagic):]

@@ -80,32 +80,35 @@ func (f *Framer) append(dst []byte, kind byte, plain []byte) ([]byte, error) {
 	binary.LittleEndian.PutUint32(h[9:], crc32.Checksum(stored, castagnoli()))
 	var err error
 	f.chk, err = f.dec.DecodeAll(stored, f.chk[:0])
-	if err != nil || string(f.chk) != string(plain) {
-		return nil, fmt.Errorf("delta frame does not read back as written (%v): %w", err, lockstep.ErrCorrupt)
+	if err != nil {
+		return nil, fmt.Errorf("delta frame does not read back: %w: %w", lockstep.ErrCorrupt, err)
+	}
+	if string(f.chk) != string(plain) {
+		return nil, fmt.Errorf("delta frame reads back as something else: %w", lockstep.ErrCorrupt)
 	}
 	return dst, nil
 }
 
-// plainBytes adds up the plain sizes that the frames of a delta state, without
+// checkPlainBytes adds up the plain sizes that the frames of a delta state, without
 // decompressing any, and refuses more than MaxPlainBytes: a few kilobytes that would
 // unfold to fill the memory.
-func plainBytes(delta []byte) (int64, error) {
+func checkPlainBytes(delta []byte) error {
 	if !bytes.HasPrefix(delta, []byte(deltaMagic)) {
-		return 0, fmt.Errorf("%w: no %q at its beginning", ErrDeltaEncoding, deltaMagic)
+		return fmt.Errorf("%w: no %q at its beginning", ErrDeltaEncoding, deltaMagic)
 	}
 	total := int64(0)
 	for b := delta[len(deltaMagic):]; len(b) > 0; {
 		if len(b) < frameHeader {
-			return 0, fmt.Errorf("%w: frame header cut short", ErrDeltaEncoding)
+			return fmt.Errorf("%w: frame header cut short", ErrDeltaEncoding)
 		}
 		total += int64(binary.LittleEndian.Uint32(b[1:]))
 		stored := uint64(binary.LittleEndian.Uint32(b[5:]))
 		if total > MaxPlainBytes || stored > uint64(len(b)-frameHeader) {
-			return 0, fmt.Errorf("%w: frames of %d bytes, the last of %d stored, %d there", ErrDeltaEncoding, total, stored, len(b)-frameHeader)
+			return fmt.Errorf("%w: frames of %d bytes, the last of %d stored, %d there", ErrDeltaEncoding, total, stored, len(b)-frameHeader)
 		}
 		b = b[frameHeader+stored:]
 	}
-	return total, nil
+	return nil
 }
 
 type frame struct {
@@ -129,8 +132,11 @@ func nextFrame(dec *zstd.Decoder, b []byte) (frame, []byte, error) {
 		return frame{}, nil, fmt.Errorf("%w: frame checksum", ErrDeltaEncoding)
 	}
 	out, err := dec.DecodeAll(body, nil)
-	if err != nil || len(out) != int(plain) {
-		return frame{}, nil, fmt.Errorf("%w: frame of %d bytes, %d expected (%v)", ErrDeltaEncoding, len(out), plain, err)
+	if err != nil {
+		return frame{}, nil, fmt.Errorf("%w: frame: %w", ErrDeltaEncoding, err)
+	}
+	if len(out) != int(plain) {
+		return frame{}, nil, fmt.Errorf("%w: frame of %d bytes, %d expected", ErrDeltaEncoding, len(out), plain)
 	}
 	return frame{kind, out}, rest, nil
 }

@@ -218,7 +218,7 @@ func checkDelta(e *Entry, delta []byte) error {
 	if e.Delta == nil {
 		return nil
 	}
-	if _, err := plainBytes(delta); err != nil {
+	if err := checkPlainBytes(delta); err != nil {
 		return fmt.Errorf("%w: %v", lockstep.ErrInvalid, err)
 	}
 	return nil

@@ -166,11 +166,11 @@ func (d *decoder) uvarint() uint64 {
 	return 0
 }
 
-// count reads a number of things of at least min bytes each, so that it can bound
+// count reads a number of things of at least that many bytes each, so that it can bound
 // an allocation by the bytes that are really there.
-func (d *decoder) count(min int) int {
+func (d *decoder) count(least int) int {
 	n := d.uvarint()
-	if n > uint64(len(d.s)/min) {
+	if n > uint64(len(d.s)/least) {
 		d.fail("count exceeds the bytes that follow")
 		return 0
 	}

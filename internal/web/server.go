@@ -26,6 +26,9 @@ import (
 // MaxBodyBytes bounds the body of one request.
 const MaxBodyBytes = 64 << 20
 
+// grace is how long requests may still run when the surface is to end.
+const grace = 5 * time.Second
+
 const maxSource = 256 // bytes of a source name that a request may give
 
 // Engine is what the surface needs of a running server.
@@ -60,7 +63,8 @@ func Handler(e Engine, opts Options) http.Handler {
 }
 
 // Serve answers on l until ctx ends, and then lets running requests finish for a
-// short while.
+// short while. The end of ctx is not an error, nor is a request that was cut off then:
+// whoever sent it has no answer, and sends it again.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	done := make(chan error, 1)
@@ -70,9 +74,12 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	tail, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	tail, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := srv.Shutdown(tail)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
+	}
 	if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
 		err = errors.Join(err, serr)
 	}
