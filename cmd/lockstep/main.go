@@ -11,10 +11,12 @@ import (
 
 	"golang.org/x/term"
 
+	"lockstep/internal/app"
 	"lockstep/internal/cli"
 )
 
 func main() {
+	app.BoundMemory(os.Getenv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once, which is safe anywhere
 	code := cli.Main(ctx, cli.Env{

@@ -75,6 +75,7 @@ func parseParked(r lockstep.Record, schema Schema) (p Parked, reason string) {
 	if f != nil {
 		return p, "the document is not a message: " + f.Error()
 	}
+	m.Body = []byte(r.Document) // as it was parked, also when a decoder would write it otherwise
 	m.Source = text(r.Metadata, fieldSource)
 	m.Change.Entity = text(r.Metadata, fieldEntity)
 	p.Message = m

@@ -152,8 +152,8 @@ func (c *Compactor) Poll() { c.fresh = false }
 // mutations make a version: together they bound the memory of a commit, whatever the
 // number of records that one message may touch.
 const (
-	pieceJobs      = 64
-	pieceMutations = 8192
+	pieceJobs      = 32
+	pieceMutations = 4096
 )
 
 // work plans the jobs and publishes until none is left. The span, if there is one, is

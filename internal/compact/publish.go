@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
 	"lockstep/internal/version"
 )
 
@@ -41,16 +42,15 @@ func (c *Compactor) publish(ctx context.Context, plans []*planned, backlog *back
 	if err != nil {
 		return 0, err
 	}
-	head, err := c.log.Publish(ctx, c.head, e, bytes)
+	step, head, err := c.publishBeside(ctx, d, e, bytes)
 	if err != nil {
 		return 0, err
 	}
 	c.head = head
 	clear(c.counts)
 	// From here on the version is true. A state that cannot follow is only behind:
-	// the next commit reads the log again. Not even a cancelled caller may stop it
-	// half-way, so that what was published is reported as published.
-	if err := c.state.Apply(context.WithoutCancel(ctx), head.Number(), &d.delta, d.tallies); err != nil {
+	// the next commit reads the log again.
+	if err := step.Commit(); err != nil {
 		c.fresh = false
 		return 0, fmt.Errorf("version %d is published; %w", head.Number(), err)
 	}
@@ -58,6 +58,31 @@ func (c *Compactor) publish(ctx context.Context, plans []*planned, backlog *back
 		c.parkedAt = head.Number()
 	}
 	return head.Number(), nil
+}
+
+// publishBeside publishes the entry and builds the local state's step meanwhile: one
+// waits for the disk, the other for the processor.
+func (c *Compactor) publishBeside(ctx context.Context, d *draft, e *version.Entry, delta []byte) (*state.Prepared, version.Head, error) {
+	var step *state.Prepared
+	var g errgroup.Group
+	prepare := func() (err error) {
+		step, err = c.state.Prepare(c.head.Number()+1, &d.delta, d.tallies)
+		return err
+	}
+	if c.opts.Workers > 1 {
+		g.Go(prepare)
+	} else if err := prepare(); err != nil { // in this goroutine, so that a simulation can follow it
+		return nil, version.Head{}, err
+	}
+	head, err := c.log.Publish(ctx, c.head, e, delta)
+	perr := g.Wait()
+	if err != nil && step != nil {
+		step.Discard()
+	}
+	if err == nil && perr != nil {
+		c.fresh = false // it is published, and the state is behind
+	}
+	return step, head, errors.Join(err, perr)
 }
 
 // draft is the content of the next version.

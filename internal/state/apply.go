@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,24 +39,53 @@ const (
 )
 
 func (s *State) step(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, dir direction) error {
+	p, err := s.prepare(n, d, tallies, dir)
+	if err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+// Prepared is a step that is built and not yet taken.
+type Prepared struct {
+	state *State
+	batch *pebble.Batch
+	meta  meta
+}
+
+// Prepare builds what Apply would do, so that it can be built while the version is
+// being published. The state must not change until Commit or Discard, one of which
+// must be called.
+func (s *State) Prepare(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally) (*Prepared, error) {
+	return s.prepare(n, d, tallies, forward)
+}
+
+func (s *State) prepare(n uint64, d *version.Delta, tallies map[lockstep.Collection]*version.Tally, dir direction) (*Prepared, error) {
 	b := s.db.NewBatchWithSize(batchSize(d))
-	defer func() { _ = b.Close() }() // gives memory back; the batch is applied by then
 	if d != nil {
 		if tallies == nil {
 			tallies = d.Sums(&s.hasher)
 		}
 		if err := fill(b, n, d, dir); err != nil {
-			return fmt.Errorf("local state: version %d: %w", n, err)
+			return nil, errors.Join(fmt.Errorf("local state: version %d: %w", n, err), b.Close())
 		}
 	}
 	s.mu.Lock()
-	m := s.meta.with(n, tallies, dir)
-	s.mu.Unlock()
-	if err := s.commit(b, m); err != nil {
-		return fmt.Errorf("local state: version %d: %w", n, err)
+	defer s.mu.Unlock()
+	return &Prepared{state: s, batch: b, meta: s.meta.with(n, tallies, dir)}, nil
+}
+
+// Commit takes the step. On error the state is unchanged.
+func (p *Prepared) Commit() error {
+	defer p.Discard()
+	if err := p.state.commit(p.batch, p.meta); err != nil {
+		return fmt.Errorf("local state: version %d: %w", p.meta.Version, err)
 	}
 	return nil
 }
+
+// Discard gives the step up.
+func (p *Prepared) Discard() { _ = p.batch.Close() } // gives memory back
 
 // batchSize estimates a batch, so that it need not grow by doubling.
 func batchSize(d *version.Delta) int {

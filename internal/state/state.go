@@ -36,8 +36,8 @@ type State struct {
 
 // Options tunes a State; the zero value works.
 type Options struct {
-	CacheBytes    int64 // block cache; default 64 MiB
-	MemTableBytes int   // default 32 MiB; up to three exist at a time
+	CacheBytes    int64 // block cache; default 16 MiB
+	MemTableBytes int   // default 32 MiB; up to two exist at a time
 	// FS is where the files are. Nil: the disk. A simulation gives one in memory.
 	FS vfs.FS
 }
@@ -69,7 +69,7 @@ func Open(dir, store string, bases VectorSource, opts Options) (*State, error) {
 func pebbleOptions(opts Options) *pebble.Options {
 	cache := opts.CacheBytes
 	if cache == 0 {
-		cache = 64 << 20
+		cache = 32 << 20
 	}
 	mem := opts.MemTableBytes
 	if mem == 0 {
@@ -79,17 +79,21 @@ func pebbleOptions(opts Options) *pebble.Options {
 		CacheSize:                   cache,
 		DisableWAL:                  true,
 		MemTableSize:                uint64(mem),
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: 2,
 		// Edits scatter over the whole key space, so every compaction out of L0 rewrites
 		// about everything below it. Let L0 grow, and keep one level below.
-		L0CompactionThreshold: 10,
-		L0StopWritesThreshold: 40,
+		L0CompactionThreshold: 12,
+		L0StopWritesThreshold: 64,
 		LBaseMaxBytes:         2 << 30,
 		MaxOpenFiles:          512,
 		Logger:                quiet{},
 		FS:                    opts.FS,
 	}
 	for i := range po.Levels {
+		// A receipt is read as a run of some 200 records: large blocks make that a few
+		// reads, and large files make few syncs.
+		po.TargetFileSizes[i] = 64 << 20
+		po.Levels[i].BlockSize = 8 << 10
 		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	po.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }

@@ -201,7 +201,7 @@ func (l *Log) Publish(ctx context.Context, prev Head, e *Entry, delta []byte) (H
 	}
 	// An entry that cannot be read would end the log for everybody.
 	if _, _, err := DecodeEntry(body); err != nil {
-		return Head{}, fmt.Errorf("publish version %d: %w: %v", e.Number, lockstep.ErrInvalid, err)
+		return Head{}, fmt.Errorf("publish version %d: %w: %w", e.Number, lockstep.ErrInvalid, err)
 	}
 	le, err := l.log.Append(ctx, prev.Ledger, body)
 	if err != nil {
@@ -219,7 +219,7 @@ func checkDelta(e *Entry, delta []byte) error {
 		return nil
 	}
 	if err := checkPlainBytes(delta); err != nil {
-		return fmt.Errorf("%w: %v", lockstep.ErrInvalid, err)
+		return fmt.Errorf("%w: %w", lockstep.ErrInvalid, err)
 	}
 	return nil
 }
