@@ -14,7 +14,19 @@ const (
 	mutVectorBefore
 	mutVectorAfter
 	mutSameRevision // the same revision as the mutation before it in the frame
+	mutPatch        // the image after as what differs from the image before
 )
+
+const mutKnown = mutBefore | mutAfter | mutVectorBefore | mutVectorAfter | mutSameRevision | mutPatch
+
+// patchable says whether the image after is to be written as a patch.
+func patchable(m *Mutation) bool {
+	if m.Before == nil || m.After == nil {
+		return false
+	}
+	prefix, suffix := commonEnds(m.Before, m.After)
+	return prefix+suffix >= patchLeast
+}
 
 // EncodeDelta returns d as bytes. The order of messages and mutations is kept.
 func (f *Framer) EncodeDelta(d *Delta) ([]byte, error) {
@@ -88,6 +100,12 @@ func appendMutation(dst []byte, m *Mutation, revision string) []byte {
 	if m.Revision == revision {
 		flags |= mutSameRevision
 	}
+	var prefix, suffix int
+	if m.Before != nil && m.After != nil {
+		if prefix, suffix = commonEnds(m.Before, m.After); prefix+suffix >= patchLeast {
+			flags |= mutPatch
+		}
+	}
 	dst = append(dst, flags)
 	dst = appendString(dst, string(m.Collection))
 	dst = appendString(dst, m.ID)
@@ -99,7 +117,12 @@ func appendMutation(dst []byte, m *Mutation, revision string) []byte {
 		dst = appendAuthor(dst, m.Author)
 		dst = appendBytes(dst, m.Before)
 	}
-	if m.After != nil {
+	switch {
+	case flags&mutPatch != 0:
+		dst = binary.AppendUvarint(dst, uint64(prefix))
+		dst = binary.AppendUvarint(dst, uint64(suffix))
+		dst = appendBytes(dst, m.After[prefix:len(m.After)-suffix])
+	case m.After != nil:
 		dst = appendBytes(dst, m.After)
 	}
 	if m.VectorBefore != nil {
@@ -234,7 +257,10 @@ func (r *reader) mutation(revision string) Mutation {
 		m.Author = lockstep.Author{Version: r.uvarint(), Message: r.string(), Revision: r.string()}
 		m.Before = r.bytes()
 	}
-	if flags&mutAfter != 0 {
+	switch {
+	case flags&mutPatch != 0:
+		m.After = r.patched(m.Before)
+	case flags&mutAfter != 0:
 		m.After = r.bytes()
 	}
 	if flags&mutVectorBefore != 0 {
@@ -243,8 +269,8 @@ func (r *reader) mutation(revision string) Mutation {
 	if flags&mutVectorAfter != 0 {
 		m.VectorAfter = r.bytes()
 	}
-	if flags&^(mutBefore|mutAfter|mutVectorBefore|mutVectorAfter|mutSameRevision) != 0 || flags&(mutBefore|mutAfter) == 0 ||
-		len(m.VectorBefore)%4 != 0 || len(m.VectorAfter)%4 != 0 {
+	if flags&^mutKnown != 0 || flags&(mutBefore|mutAfter) == 0 || flags&mutPatch != 0 && flags&(mutBefore|mutAfter) != mutBefore|mutAfter ||
+		len(m.VectorBefore)%4 != 0 || len(m.VectorAfter)%4 != 0 || flags&mutPatch == 0 && patchable(&m) {
 		r.bad = true
 	}
 	return m
