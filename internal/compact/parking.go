@@ -98,6 +98,7 @@ func parkedFrom(row state.Row, schema change.Schema) (change.Parked, error) {
 // now are handled or given up, and notes the new failure at the one that failed.
 func (p *planner) settle(out *planned, failed int, reason string) error {
 	j := out.job
+	out.ranges = append(out.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
 	for i, id := range j.retry.records {
 		m := version.Mutation{Collection: lockstep.Parked, ID: id, Cause: i, Before: j.retry.images[i], Author: j.retry.authors[i]}
 		if !kept(out.outcomes[i].Outcome) {
@@ -141,11 +142,32 @@ func (p *planner) planMalformed(j *job) (*planned, error) {
 	return out, nil
 }
 
-// parkedJobs reads the parked messages of the groups, all when groups is empty,
-// as jobs that try them again.
-func parkedJobs(ctx context.Context, r *state.Reader, schema change.Schema, groups []string) ([]*job, error) {
-	byGroup := map[string]*job{}
+// reread returns the job with the messages that are parked in its group now.
+func (p *planner) reread(ctx context.Context, j *job) (*job, error) {
+	out := &job{group: j.group, retry: &retry{drop: j.retry.drop, slots: j.retry.slots}}
+	err := p.reader.Scan(ctx, lockstep.Parked, change.ParkedPrefix(j.group), func(row state.Row) error {
+		pk, err := parkedFrom(row, p.schema)
+		if err != nil {
+			return err
+		}
+		slot, ok := j.retry.slots[pk.Message.ID]
+		if !ok {
+			slot = -1 // parked since the retry was asked for
+		}
+		out.messages, out.slots = append(out.messages, pk.Message), append(out.slots, slot)
+		out.retry.records = append(out.retry.records, string(row.ID))
+		out.retry.images = append(out.retry.images, slices.Clone(row.Record))
+		out.retry.authors = append(out.retry.authors, row.Author())
+		return nil
+	})
+	return out, err
+}
+
+// parkedJobs returns jobs that try the parked messages of the groups again, all when
+// groups is empty, and the number of messages.
+func parkedJobs(ctx context.Context, r *state.Reader, schema change.Schema, groups []string) ([]*job, int, error) {
 	var jobs []*job
+	n := 0
 	err := r.Scan(ctx, lockstep.Parked, "", func(row state.Row) error {
 		pk, err := parkedFrom(row, schema)
 		if err != nil {
@@ -155,21 +177,15 @@ func parkedJobs(ctx context.Context, r *state.Reader, schema change.Schema, grou
 		if len(groups) > 0 && !slices.Contains(groups, group) {
 			return nil
 		}
-		j := byGroup[group]
-		if j == nil {
-			j = &job{group: group, retry: &retry{drop: map[int]string{}}}
-			byGroup[group] = j
-			jobs = append(jobs, j)
+		if len(jobs) == 0 || jobs[len(jobs)-1].group != group { // those of a group are neighbours
+			jobs = append(jobs, &job{group: group, retry: &retry{drop: map[string]string{}, slots: map[string]int{}}})
 		}
-		j.messages = append(j.messages, pk.Message)
-		j.slots = append(j.slots, -1)
-		j.retry.records = append(j.retry.records, string(row.ID))
-		j.retry.images = append(j.retry.images, slices.Clone(row.Record))
-		j.retry.authors = append(j.retry.authors, row.Author())
+		jobs[len(jobs)-1].retry.slots[pk.Message.ID] = n
+		n++
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the parked messages: %w", err)
+		return nil, 0, fmt.Errorf("read the parked messages: %w", err)
 	}
-	return jobs, nil
+	return jobs, n, nil
 }

@@ -21,6 +21,9 @@ func (c *Compactor) rebase(ctx context.Context, keep, wait []*planned) (still, a
 	if err != nil {
 		return nil, nil, err
 	}
+	// The state must stop at this head: what is published between two looks at the
+	// log would be in the state and not among the foreign writes.
+	c.head, c.fresh = head, true
 	path, err := c.log.Path(ctx, from, head.Number())
 	if err != nil {
 		return nil, nil, err

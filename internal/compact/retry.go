@@ -19,11 +19,11 @@ type Retried struct {
 // when none is named. What fails stays parked with its new reason. ErrNotFound when a
 // named group has no parked message.
 func (c *Compactor) Retry(ctx context.Context, groups []string) (Retried, error) {
-	jobs, err := c.parkedJobs(ctx, groups)
+	jobs, n, err := c.parkedJobs(ctx, groups)
 	if err != nil {
 		return Retried{}, err
 	}
-	return c.retried(ctx, jobs)
+	return c.retried(ctx, jobs, n)
 }
 
 // Drop gives one parked message up, for a reason that the archive keeps, and tries
@@ -32,32 +32,30 @@ func (c *Compactor) Drop(ctx context.Context, id, reason string) (Retried, error
 	if reason == "" {
 		return Retried{}, fmt.Errorf("drop parked message %s: %w: a reason is needed", id, lockstep.ErrInvalid)
 	}
-	jobs, err := c.parkedJobs(ctx, nil)
+	jobs, n, err := c.parkedJobs(ctx, nil)
 	if err != nil {
 		return Retried{}, err
 	}
 	for _, j := range jobs {
-		for i := range j.messages {
-			if j.messages[i].ID == id {
-				j.retry.drop[i] = reason
-				return c.retried(ctx, []*job{j})
-			}
+		if _, ok := j.retry.slots[id]; ok {
+			j.retry.drop[id] = reason
+			return c.retried(ctx, []*job{j}, n)
 		}
 	}
 	return Retried{}, lockstep.Hint(fmt.Errorf("parked message %s: %w", id, lockstep.ErrNotFound), `"lockstep parked" lists them`)
 }
 
-func (c *Compactor) parkedJobs(ctx context.Context, groups []string) ([]*job, error) {
+func (c *Compactor) parkedJobs(ctx context.Context, groups []string) ([]*job, int, error) {
 	if err := c.Refresh(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	r, err := c.state.Read()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	jobs, err := parkedJobs(ctx, r, c.schema(), groups)
+	jobs, n, err := parkedJobs(ctx, r, c.schema(), groups)
 	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	have := map[string]bool{}
 	for _, j := range jobs {
@@ -65,31 +63,26 @@ func (c *Compactor) parkedJobs(ctx context.Context, groups []string) ([]*job, er
 	}
 	for _, g := range groups {
 		if !have[g] {
-			return nil, lockstep.Hint(fmt.Errorf("parked messages of key %q: %w", g, lockstep.ErrNotFound), `"lockstep parked" lists them`)
+			return nil, 0, lockstep.Hint(fmt.Errorf("parked messages of key %q: %w", g, lockstep.ErrNotFound), `"lockstep parked" lists them`)
 		}
 	}
-	return jobs, nil
+	return jobs, n, nil
 }
 
-func (c *Compactor) retried(ctx context.Context, jobs []*job) (Retried, error) {
+// retried commits the jobs, whose slots are below n.
+func (c *Compactor) retried(ctx context.Context, jobs []*job, n int) (Retried, error) {
 	out := Retried{Version: c.head.Number(), Outcomes: map[lockstep.Outcome]int{}}
 	if len(jobs) == 0 {
 		return out, nil
-	}
-	// The messages are inputs of this commit, so that their outcomes are told.
-	n := 0
-	for _, j := range jobs {
-		for i := range j.slots {
-			j.slots[i] = n
-			n++
-		}
 	}
 	res := newResult(n)
 	if err := c.work(ctx, jobs, nil, res); err != nil {
 		return out, err
 	}
 	for _, o := range res.Outcomes {
-		out.Outcomes[o.Outcome]++
+		if o.Outcome != "" { // of another group, or settled by another compactor meanwhile
+			out.Outcomes[o.Outcome]++
+		}
 	}
 	out.Version, out.Changed = res.Version, res.Changed
 	return out, nil

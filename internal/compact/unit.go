@@ -12,15 +12,19 @@ type job struct {
 	messages []lockstep.Message
 	slots    []int             // for each message its place among the commit's inputs, -1: none
 	bad      *change.Malformed // then group and messages are empty
-	retry    *retry            // then the messages are parked ones
+	retry    *retry            // then the messages are the parked ones, read when it is planned
 }
 
-// retry takes messages out of the parked collection.
+// retry takes the messages of a group out of the parked collection. Which these are
+// is read anew whenever the job is planned: another compactor may have been there.
 type retry struct {
-	records []string // ids of the parked records, one per message
+	drop  map[string]string // by message id: to be given up, with the reason
+	slots map[string]int    // by message id: its place among the commit's inputs
+
+	// As they are in the state that the job is planned on, one per message of the job.
+	records []string // ids of the parked records
 	images  [][]byte // their canonical bytes
 	authors []lockstep.Author
-	drop    map[int]string // index of a message to give up, with the reason
 }
 
 // givenUp says whether a person gave message i up, and why.
@@ -28,7 +32,7 @@ func (j *job) givenUp(i int) (string, bool) {
 	if j.retry == nil {
 		return "", false
 	}
-	reason, ok := j.retry.drop[i]
+	reason, ok := j.retry.drop[j.messages[i].ID]
 	return reason, ok
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,7 +109,7 @@ func TestALargeDeltaHasManyFrames(t *testing.T) {
 		t.Errorf("frames %s", kinds)
 	}
 	got, err := DecodeDelta(b)
-	if err != nil || !cmp.Equal(d, got) {
+	if err != nil || !reflect.DeepEqual(d, got) {
 		t.Errorf("a delta of %d bytes is not read back as written (%v)", len(b), err)
 	}
 }
