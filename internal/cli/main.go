@@ -34,7 +34,7 @@ type Env struct {
 // Main runs one command and returns the exit status.
 func Main(ctx context.Context, env Env) int {
 	c := &session{env: env}
-	root := c.root()
+	root := c.root() //nolint:contextcheck // cobra hands ctx to the command that runs
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)

@@ -44,17 +44,8 @@ type RecordDiff struct {
 	ID         string              `json:"id"`
 	Change     Change              `json:"change"`
 	Fields     []FieldDiff         `json:"fields"`
-	Author     Author              `json:"author"` // who wrote the state after
+	Author     lockstep.Author     `json:"author"` // who wrote the state after
 }
-
-// Author is lockstep.Author with JSON names.
-type Author struct {
-	Version  uint64 `json:"version"`
-	Message  string `json:"message,omitempty"`
-	Revision string `json:"revision,omitempty"`
-}
-
-func authorOf(a lockstep.Author) Author { return Author{a.Version, a.Message, a.Revision} }
 
 // Part is a part of a record.
 type Part string
@@ -130,7 +121,7 @@ func DiffRecords(nets []version.Net) ([]RecordDiff, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Author = authorOf(n.Author)
+		d.Author = n.Author
 		out = append(out, d)
 	}
 	return out, nil

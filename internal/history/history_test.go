@@ -149,7 +149,7 @@ func TestDiffIsTheNetChangeFieldByField(t *testing.T) {
 	}
 	str := func(s string) *Value { return &Value{"string", s} }
 	vec := func(v ...float32) *Value { return vectorOf(version.RefOf(version.AppendVector(nil, v))) }
-	want := RecordDiff{Collection: "lines", ID: "a", Change: Changed, Author: Author{2, "m2", "r@2"}, Fields: []FieldDiff{
+	want := RecordDiff{Collection: "lines", ID: "a", Change: Changed, Author: lockstep.Author{Version: 2, Message: "m2", Revision: "r@2"}, Fields: []FieldDiff{
 		{Part: Document, Old: str("old"), New: str("new")},
 		{Part: Metadata, Key: "add", New: str("5")},
 		{Part: Metadata, Key: "change", Old: str("3"), New: str("4")},

@@ -4,7 +4,7 @@ package lockstep
 // message that caused it and the revision that decided it. It is provenance and
 // not content: no digest covers it, so that a restored record equals the good one.
 type Author struct {
-	Version  uint64
-	Message  string
-	Revision string
+	Version  uint64 `json:"version"`
+	Message  string `json:"message,omitempty"`
+	Revision string `json:"revision,omitempty"`
 }

@@ -47,7 +47,7 @@ func TestMetadataActsLikeAMap(t *testing.T) {
 		for range rapid.IntRange(0, 20).Draw(t, "edits") {
 			before := slices.Clone(m)
 			key, v := keys.Draw(t, "key"), Int(rapid.Int64().Draw(t, "value"))
-			next := m
+			var next Metadata
 			if rapid.Bool().Draw(t, "remove") {
 				next = m.Without(func(k string) bool { return k == key })
 				delete(model, key)

@@ -50,7 +50,8 @@ func TestValueCheckRefusesWhatChromaWouldChange(t *testing.T) {
 
 func TestValuesOfDifferentKindsAreNotEqual(t *testing.T) {
 	values := []Value{
-		{}, String(""), String("1"), String("true"), Int(0), Int(1), Float(0), Float(1), Bool(false), Bool(true),
+		{},
+		String(""), String("1"), String("true"), Int(0), Int(1), Float(0), Float(1), Bool(false), Bool(true),
 		Strings("1"), Strings("1", "2"), Strings("2", "1"), List([]Value{Int(1)}), List([]Value{Float(1)}), List([]Value{Bool(true)}),
 	}
 	for i, v := range values {

@@ -71,12 +71,12 @@ func (p *compaction) turn(ctx context.Context) {
 			_, err := p.c.Retry(ctx, nil)
 			p.done("retry", err)
 		}
-	case x < 93:
+	case x < 94:
 		p.drop(ctx)
 	case x < 96:
 		p.bases(ctx)
 	default:
-		if err := w.witness.sameState(w.ctx, p.state); err != nil {
+		if err := w.witness.sameState(ctx, p.state); err != nil {
 			w.violated(fmt.Errorf("%s: local state: %w", p.name, err))
 		}
 	}
@@ -123,7 +123,9 @@ func (p *compaction) drop(ctx context.Context) {
 		return
 	}
 	_, err := p.c.Drop(ctx, parked[p.w.rng.IntN(len(parked))], "nobody needs it")
-	p.done("drop", err)
+	if p.done("drop", err) {
+		p.w.count.outcomes[outcomeIndex(lockstep.ResolvedOut)]++
+	}
 }
 
 // bases builds a base in one turn and adopts it in a later one, as the server does
@@ -134,10 +136,10 @@ func (p *compaction) bases(ctx context.Context) {
 		p.done("adopt a base", p.c.AdoptBase(ctx, *ref))
 		return
 	}
-	if p.state.Version() == 0 || p.w.count.bases >= 3 {
+	if p.state.Version() == 0 || p.w.bases == 0 {
 		return
 	}
-	p.w.count.bases++
+	p.w.bases--
 	var unique [4]byte
 	_, _ = p.ids.Read(unique[:]) // it never fails
 	view, err := p.state.Read()
@@ -152,6 +154,7 @@ func (p *compaction) bases(ctx context.Context) {
 	}()
 	ref, err := compact.BuildBase(ctx, p.vlog, view, hex.EncodeToString(unique[:]), base.Options{})
 	if p.done("build a base", err) {
+		p.w.count.bases++
 		p.base = &ref
 	}
 }
@@ -173,10 +176,10 @@ func (a *actor) resetter() {
 			_, err := compact.Release(ctx, log, a.name, "go on", a.now())
 			a.done("release", err)
 		case w.calm:
-		case x < 12 && w.resets > 0:
+		case x < 7 && w.resets > 0:
 			w.resets--
 			a.reset(ctx, log, head.n)
-		case x < 14:
+		case x < 8:
 			_, err := compact.PutFence(ctx, log, a.name, "stop", a.now())
 			a.done("fence", err)
 		}

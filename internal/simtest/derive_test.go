@@ -39,6 +39,8 @@ func (x *witness) messages(s *seen) error {
 			if !slices.Contains(s.parkedIDs(), a.ID) || slices.Contains(s.parent.parkedIDs(), a.ID) {
 				return fmt.Errorf("%s is archived as parked, and is not, or was", m.name())
 			}
+		case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored:
+			return fmt.Errorf("%s is archived as %s", m.name(), a.Outcome)
 		case lockstep.BadInput:
 			if _, kept := s.rows[rowKey{lockstep.Malformed, a.ID}]; !kept {
 				return fmt.Errorf("%s is archived and not kept", m.name())

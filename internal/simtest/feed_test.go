@@ -51,7 +51,7 @@ func newFeed(w *world) *feed {
 	return f
 }
 
-func (f *feed) handler(picky bool) handler.Handler { //nolint:revive // picky names one of two builds
+func (f *feed) handler(picky bool) handler.Handler {
 	if f.synth != nil {
 		return receipt.V2(receipt.V2Config{})
 	}

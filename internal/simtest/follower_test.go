@@ -52,10 +52,10 @@ func (t *target) Apply(_ context.Context, step follow.Step) error {
 		next[k] = follow.Stored{Record: c.Record, Vector: c.Vector}
 	}
 	t.mark, t.records = step.To, next
-	switch v {
-	case loseAnswer:
+	if v == loseAnswer {
 		return weather("apply", "the step")
-	case killAfter:
+	}
+	if v == killAfter {
 		panic(killed{})
 	}
 	return nil

@@ -14,8 +14,11 @@
 package simtest
 
 import (
+	"context"
 	"flag"
 	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 )
 
@@ -47,12 +50,10 @@ func TestSimulation(t *testing.T) {
 	if n == 0 {
 		n = plainSeeds
 	}
-	var sum tally
-	for seed := range uint64(n) {
-		sum.add(runSeed(t, seed+1))
-		if t.Failed() {
-			return
-		}
+	sum, bad := runSeeds(t.Context(), n)
+	if bad != nil {
+		fail(t, bad, bad.err)
+		return
 	}
 	t.Logf("%d seeds: %s", n, &sum)
 	if n >= plainSeeds {
@@ -60,11 +61,43 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-func runSeed(t *testing.T, seed uint64) *world {
+// runSeeds plays the seeds from 1 to n, one on each processor at a time: worlds know
+// nothing of each other. It ends at the first violation and returns the world of the
+// lowest seed that had one.
+func runSeeds(ctx context.Context, n int) (sum tally, bad *world) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex // guards everything below
+	next := uint64(1)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				seed := next
+				next++
+				stop := bad != nil || seed > uint64(n)
+				mu.Unlock()
+				if stop {
+					return
+				}
+				w := newWorld(seed)
+				err := w.run(ctx)
+				mu.Lock()
+				sum.add(w)
+				if err != nil && (bad == nil || seed < bad.seed) {
+					bad = w
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return sum, bad
+}
+
+func runSeed(t *testing.T, seed uint64) {
 	t.Helper()
 	w := newWorld(seed)
 	fail(t, w, w.run(t.Context()))
-	return w
 }
 
 func fail(t *testing.T, w *world, err error) {

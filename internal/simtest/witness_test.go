@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -337,14 +336,4 @@ func (x *witness) sameView(ctx context.Context, r *state.Reader) error {
 		return fmt.Errorf("version %d: %d records, want %d", s.n, n, len(s.rows))
 	}
 	return nil
-}
-
-// line returns the versions from the empty index to s, oldest first.
-func (s *seen) line() []*seen {
-	var out []*seen
-	for v := s; v.n > 0; v = v.parent {
-		out = append(out, v)
-	}
-	slices.Reverse(out)
-	return out
 }

@@ -45,6 +45,7 @@ type world struct {
 	losing   bool    // resets may give changes up
 	resets   int     // how many may still be made
 	settled  map[string]uint64
+	bases    int // how many may still be built
 	count    tally
 }
 
@@ -56,14 +57,15 @@ func newWorld(seed uint64) *world {
 	w.store = &blob.Mem{Now: func() time.Time { return w.now }}
 	w.weather = [...]float64{0, 0.3, 1, 1, 2}[w.rng.IntN(5)]
 	w.paranoid = w.rng.IntN(4) == 0
-	w.losing = w.rng.IntN(6) == 0
+	w.losing = w.rng.IntN(4) == 0
+	w.bases = max(0, w.rng.IntN(6)-2)
 	w.resets = [...]int{0, 1, 1, 2, 4}[w.rng.IntN(5)]
 	w.feed = newFeed(w)
 	w.witness = newWitness(w)
 	w.account = &account{w: w}
 	w.add("left", (*actor).compactor, 10)
 	w.add("right", (*actor).compactor, 4+w.rng.IntN(7))
-	w.add("resetter", (*actor).resetter, 1)
+	w.add("resetter", (*actor).resetter, 3)
 	w.add("follower", (*actor).follower, 3)
 	return w
 }
@@ -240,7 +242,7 @@ func (w *world) decide(c call) verdict {
 	return letThrough
 }
 
-// create is where an object comes to be. An entry of the log is looked at at once.
+// create is where an object comes to be. An entry of the log is looked at right then.
 func (w *world) create(a *actor, key string, body []byte) error {
 	err := w.store.Create(w.ctx, key, body)
 	if err != nil {

@@ -189,7 +189,8 @@ func FuzzDecodeRecord(f *testing.F) {
 	r := exampleRecord()
 	seeds := [][]byte{
 		AppendRecord(nil, &r), AppendRecord(nil, &lockstep.Record{}), field(3, floatBytes(1<<63)...), field(5, 4, 2, 1, 0),
-		{0, 2, 1, 'a', 4, 1, 1, 'b', 4, 1}, {1, 0x81, 0, 'a', 0},
+		{0, 2, 1, 'a', 4, 1, 1, 'b', 4, 1},
+		{1, 0x81, 0, 'a', 0},
 	}
 	if len(seeds) == 0 {
 		f.Fatal("no seeds")
@@ -213,10 +214,10 @@ func FuzzDecodeRecord(f *testing.F) {
 
 func benchmarkRecord() lockstep.Record {
 	m := map[string]lockstep.Value{}
-	for _, k := range strings.Fields("x y width height angle confidence top left right bottom") {
+	for k := range strings.FieldsSeq("x y width height angle confidence top left right bottom") {
 		m[k] = lockstep.Float(float64(len(k)) / 7)
 	}
-	for _, k := range strings.Fields("image_id receipt_id merchant_name text source") {
+	for k := range strings.FieldsSeq("image_id receipt_id merchant_name text source") {
 		m[k] = lockstep.String("value of " + k)
 	}
 	m["labels"] = lockstep.Strings("TOTAL", "LINE_TOTAL")
