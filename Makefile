@@ -7,6 +7,7 @@ SHELL := /bin/bash
 # The race detector is several times slower: it runs where goroutines share state.
 RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/...
 SEEDS ?= 2000
+KILLS ?= 50
 FUZZTIME ?= 10s
 
 # The product has no cgo (CONTRIBUTING.md); only the race detector needs it.
@@ -17,7 +18,7 @@ export CGO_ENABLED := 0
 build:
 	go build -trimpath -o bin/lockstep ./cmd/lockstep
 
-test: unit race interop
+test: unit race sim interop
 
 # vet is part of lint, with more checks than go test runs.
 unit:
@@ -40,6 +41,7 @@ lint:
 
 sim:
 	go test -vet=off ./internal/simtest -run Simulation -sim.seeds=$(SEEDS)
+	go test -vet=off ./internal/crashtest -crash.rounds=$(KILLS)
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
