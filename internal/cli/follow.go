@@ -54,3 +54,18 @@ func (c *session) runFollow(ctx context.Context, step func(*app.App, context.Con
 		fmt.Fprintf(w, "%s holds version %d (was %d), %d records written\n", dir, m.To, m.From, m.Records)
 	})
 }
+
+// followed brings the follower along after a change. What the change did is true
+// whether or not the follower can hold it, so a follower that cannot is told about and
+// is no error of the command.
+func (c *session) followed(ctx context.Context, a *app.App) error {
+	_, err := a.Follow(ctx)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	fmt.Fprintf(c.env.Stderr, "lockstep: the index is changed, its follower is not: %v\n", err)
+	if h := lockstep.HintOf(err); h != "" {
+		fmt.Fprintf(c.env.Stderr, "hint: %s\n", h)
+	}
+	return nil
+}

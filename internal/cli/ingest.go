@@ -60,8 +60,7 @@ func (c *session) runIngest(ctx context.Context, name string) error {
 		if sum, err = c.ingestInto(ctx, a, in, source, app.IngestOptions{Decode: a.DecodeOptions(c.env.Now())}); err != nil {
 			return err
 		}
-		_, err = a.Follow(ctx)
-		return err
+		return c.followed(ctx, a)
 	}); err != nil {
 		return err
 	}

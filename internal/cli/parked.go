@@ -83,8 +83,7 @@ func (c *session) unpark(ctx context.Context, do func(context.Context, *app.App)
 		if res, err = do(ctx, a); err != nil {
 			return err
 		}
-		_, err = a.Follow(ctx)
-		return err
+		return c.followed(ctx, a)
 	})
 	if err != nil {
 		return err

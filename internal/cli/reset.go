@@ -144,8 +144,7 @@ func (c *session) replayNow(ctx context.Context) (uint64, error) {
 	var at uint64
 	err := c.working(ctx, func(a *app.App) error {
 		at = a.Compactor.Head().Number()
-		_, err := a.Follow(ctx)
-		return err
+		return c.followed(ctx, a)
 	})
 	if errors.Is(err, app.ErrBusy) {
 		return 0, nil
