@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"lockstep/internal/app"
 	"lockstep/internal/bench"
 	"lockstep/internal/lockstep"
 )
@@ -39,6 +40,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	if len(os.Args) == 2 && os.Args[1] == stage {
+		app.BoundMemory(os.Getenv) // a stage is measured, and is to be what the product is
 		return bench.Stage(ctx, os.Stdin, os.Stdout, time.Now)
 	}
 	opts, output, err := options(os.Args[1:])
@@ -63,6 +65,7 @@ func options(args []string) (opts bench.Options, output string, err error) {
 	full := bench.Full()
 	quick := f.Bool("quick", false, "a run of a minute on 100,000 records, to see that all works")
 	records := f.Int("records", full.Records, "records of the largest index")
+	sustain := f.Duration("sustain", full.Sustain, "length of the sustained updates; long enough for a base or two, or the figure flatters")
 	only := f.String("only", "", "measure only these, with commas: "+strings.Join(bench.Parts(), ","))
 	dir := f.String("dir", "", "make the indexes under this directory, on the disk to be measured (default: the temporary directory)")
 	profile := f.String("cpuprofile", "", "write a CPU profile of the sustained updates to this file")
@@ -78,8 +81,11 @@ func options(args []string) (opts bench.Options, output string, err error) {
 		opts = bench.Quick()
 	}
 	f.Visit(func(f *flag.Flag) {
-		if f.Name == "records" {
+		switch f.Name {
+		case "records":
 			opts.Records = *records
+		case "sustain":
+			opts.Sustain = *sustain
 		}
 	})
 	if *only != "" {

@@ -197,6 +197,8 @@ func (e *Entry) check(inline []byte) error {
 		return fmt.Errorf("version entry: %w: format %d, number %d", lockstep.ErrCorrupt, e.Format, e.Number)
 	case e.Parent >= e.Number:
 		return fmt.Errorf("version %d: %w: its parent is %d", e.Number, lockstep.ErrCorrupt, e.Parent)
+	case e.Base != nil && e.Base.Version >= e.Number:
+		return fmt.Errorf("version %d: %w: its base is of version %d", e.Number, lockstep.ErrCorrupt, e.Base.Version)
 	case (e.Delta == nil || e.Delta.Key != "") && len(inline) > 0:
 		return fmt.Errorf("version %d: %w: bytes behind the header that no delta names", e.Number, lockstep.ErrCorrupt)
 	case e.Delta != nil && e.Delta.Key != "" && e.Delta.Key != DeltaKey(e.Delta.Hash):
