@@ -63,6 +63,9 @@ func newMetrics() *metrics {
 	for _, o := range lockstep.Outcomes() {
 		m.messages.WithLabelValues(string(o)) // a series that is absent until the first time cannot be watched
 	}
+	for _, r := range []string{"ok", "failed"} {
+		m.commits.WithLabelValues(r)
+	}
 	return m
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,8 +31,12 @@ type Store struct {
 func StorePath(cfg config.Config) string { return filepath.Join(cfg.Data, "store") }
 
 // OpenStore opens the store that the configuration names. ErrNotFound when there is
-// none yet.
+// none yet; nothing is made then.
 func OpenStore(ctx context.Context, cfg config.Config, clock func() time.Time) (*Store, error) {
+	// Looking makes nothing: a directory that was misspelt must not come to be.
+	if _, err := os.Stat(StorePath(cfg)); errors.Is(err, os.ErrNotExist) {
+		return nil, noStore(cfg, fmt.Errorf("open store: %w", lockstep.ErrNotFound))
+	}
 	return openStore(cfg, clock, func(s blob.Store) (blob.Format, error) { return blob.OpenFormat(ctx, s) })
 }
 
@@ -67,10 +72,14 @@ func openStore(cfg config.Config, clock func() time.Time, format func(blob.Store
 	}
 	f, err := format(blobs)
 	if errors.Is(err, lockstep.ErrNotFound) {
-		return nil, lockstep.Hint(err, `there is no store in `+cfg.Data+` yet: "lockstep up" or "lockstep ingest" makes one, and --data names another directory`)
+		return nil, noStore(cfg, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &Store{Format: f, Blobs: blobs, Log: version.NewLog(blobs, ledger.Options{Now: clock})}, nil
+}
+
+func noStore(cfg config.Config, err error) error {
+	return lockstep.Hint(err, `there is no store in `+cfg.Data+` yet: "lockstep up" or "lockstep ingest" makes one, and --data names another directory`)
 }

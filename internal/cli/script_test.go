@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,26 +25,57 @@ func TestMain(m *testing.M) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		code := Main(ctx, Env{
 			Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-			Getenv: os.Getenv, LookPath: exec.LookPath, Now: time.Now,
+			Getenv: os.Getenv, LookPath: lookPath(), Now: clock(),
 		})
 		stop()
 		os.Exit(code)
 	}})
 }
 
+// A script that sets these has the same words on every machine and every day: a clock
+// that stands still, and no Chroma, whatever is installed.
+const (
+	clockVariable = "LOCKSTEP_TEST_NOW"
+	bareVariable  = "LOCKSTEP_TEST_BARE"
+)
+
+func clock() func() time.Time {
+	if fixed, err := time.Parse(time.RFC3339, os.Getenv(clockVariable)); err == nil {
+		return func() time.Time { return fixed }
+	}
+	return time.Now
+}
+
+func lookPath() func(string) (string, error) {
+	if os.Getenv(bareVariable) != "" {
+		return func(string) (string, error) { return "", exec.ErrNotFound }
+	}
+	return exec.LookPath
+}
+
+var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
+
 // TestScripts runs every command as a user would, with a real store on disk.
 func TestScripts(t *testing.T) {
+	// $RECEIPT holds the changes of one receipt, as created.ndjson with its imports, and
+	// four edits of it, each a file of one change.
+	receipt, err := filepath.Abs("testdata/receipt")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("USER", "tester")
+			e.Setenv("RECEIPT", receipt)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": wantStatus, "serving": serving, "post": post, "flip": flip, "field": field,
+			"status": wantStatus, "serving": serving, "post": post, "flip": flip, "field": field, "fetch": fetch,
 		},
 	})
 }
@@ -97,6 +130,19 @@ func post(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Logf("%s %s", res.Status, body)
 	if res.StatusCode != http.StatusOK {
 		ts.Fatalf("POST of %s: %s", args[0], res.Status)
+	}
+}
+
+// fetch asks the server for a path, wants an HTTP status, the first argument, and has
+// the answer as the output.
+func fetch(ts *testscript.TestScript, _ bool, args []string) {
+	res, err := http.Get(ts.Getenv("URL") + args[1])
+	ts.Check(err)
+	defer func() { _ = res.Body.Close() }()
+	_, err = io.Copy(ts.Stdout(), res.Body)
+	ts.Check(err)
+	if got := strconv.Itoa(res.StatusCode); got != args[0] {
+		ts.Fatalf("GET %s: status %s, want %s", args[1], got, args[0])
 	}
 }
 

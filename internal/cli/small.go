@@ -39,13 +39,25 @@ func (c *session) lint() *cobra.Command {
 	}
 }
 
+// lintProblem is config.Problem for programs, with the names that all output has.
+type lintProblem struct {
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Path   string `json:"path"`
+	Text   string `json:"text"`
+}
+
 // linted prints problems as a list, for programs too, and any other error as usual.
 func (c *session) linted(err error) error {
 	var ps *config.Problems
 	if !errors.As(err, &ps) || c.output != outputJSON {
 		return err
 	}
-	if perr := c.printed(map[string]any{"ok": false, "problems": ps.List}, nil); perr != nil {
+	list := make([]lintProblem, len(ps.List))
+	for i, p := range ps.List {
+		list[i] = lintProblem(p)
+	}
+	if perr := c.printed(map[string]any{"ok": false, "problems": list}, nil); perr != nil {
 		return perr
 	}
 	return silentError{err, exitUsage}

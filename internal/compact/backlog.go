@@ -3,6 +3,7 @@ package compact
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,20 +12,33 @@ import (
 	"lockstep/internal/version"
 )
 
-// spanWork is one piece of a backlog that is being handled: when its last version is
-// published, the span is done up to message number `done`.
+// spanWork is one piece of a backlog that is being handled: the messages after number
+// from. When its last version is published, the span is done up to message number done.
 type spanWork struct {
-	span version.Span
-	done int
+	span       version.Span
+	from, done int
+	more       bool // the version at work is not the last of the piece
+}
+
+// errOvertaken says that the span of a piece is not what it was: another compactor has
+// handled messages of it, or a reset has taken them elsewhere. The rest of the piece is
+// given up, for who goes on might handle what is held or was discarded since.
+var errOvertaken = fmt.Errorf("the backlog has changed: %w", lockstep.ErrConflict)
+
+// waits says whether the piece still waits to be replayed in a version.
+func (w *spanWork) waits(e *version.Entry) bool {
+	return slices.ContainsFunc(e.Backlog, func(s version.Span) bool {
+		return same(s, w.span) && s.Mode == version.Replay && s.Done == w.from
+	})
 }
 
 // backlogStep changes the backlog of the entry that finishes a piece.
 type backlogStep struct{ work *spanWork }
 
-// step returns what the last version of the piece does to the backlog, nil when there
-// is no piece at all.
+// step returns what the last version of the piece does to the backlog, nil for an
+// earlier one and when there is no piece at all.
 func (w *spanWork) step() *backlogStep {
-	if w == nil {
+	if w == nil || w.more {
 		return nil
 	}
 	return &backlogStep{w}
@@ -62,7 +76,7 @@ func (c *Compactor) replayBacklog(ctx context.Context) error {
 			return nil
 		}
 		s := c.head.Entry.Backlog[i]
-		if err := c.replaySpan(ctx, s); err != nil {
+		if err := c.replaySpan(ctx, s); err != nil && !errors.Is(err, errOvertaken) {
 			return fmt.Errorf("replay the messages of versions %d to %d: %w", s.From+1, s.To, err)
 		}
 	}
@@ -75,11 +89,11 @@ func (c *Compactor) replaySpan(ctx context.Context, s version.Span) error {
 	if err != nil {
 		return err
 	}
-	seen, piece := 0, []Input(nil)
+	seen, piece, from := 0, []Input(nil), s.Done
 	flush := func(done int) error {
 		res := newResult(len(piece))
-		err := c.work(ctx, jobsOf(piece), &spanWork{s, done}, res)
-		piece = piece[:0]
+		err := c.work(ctx, jobsOf(piece), &spanWork{span: s, from: from, done: done}, res)
+		piece, from = piece[:0], done
 		return err
 	}
 	for _, n := range line {

@@ -164,11 +164,10 @@ func (c *Compactor) work(ctx context.Context, jobs []*job, span *spanWork, res *
 		if err != nil {
 			return err
 		}
-		piece := span
-		if len(rest) > 0 {
-			piece = nil // only the last version finishes the piece
+		if span != nil {
+			span.more = len(rest) > 0 // only the last version finishes the piece
 		}
-		wait, err := c.settle(ctx, plans, piece, res)
+		wait, err := c.settle(ctx, plans, span, res)
 		if err != nil {
 			return err
 		}
@@ -221,6 +220,9 @@ func (c *Compactor) settle(ctx context.Context, plans []*planned, span *spanWork
 		}
 		if keep, wait, err = c.rebase(ctx, keep, wait); err != nil {
 			return nil, err
+		}
+		if span != nil && !span.waits(c.head.Entry) {
+			return nil, errOvertaken
 		}
 	}
 }

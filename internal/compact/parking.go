@@ -29,6 +29,9 @@ func (p *planner) park(ctx context.Context, out *planned, from int, reason strin
 	out.ranges = append(out.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
 	for i := from; i < len(j.messages); i++ {
 		m := &j.messages[i]
+		// Whether it must be parked depends on the mirror: without this a message that
+		// another compactor has handled meanwhile would be parked all the same.
+		out.ranges = append(out.ranges, span{c: lockstep.Table, id: m.Change.Key.RecordID()})
 		outcome, err := p.unparked(m)
 		if err != nil {
 			return err

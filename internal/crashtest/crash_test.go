@@ -1,207 +1,208 @@
 package crashtest
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"lockstep/internal/app"
+	"lockstep/internal/adapter/local"
+	"lockstep/internal/blob"
 	"lockstep/internal/change"
-	"lockstep/internal/config"
-	"lockstep/internal/history"
+	"lockstep/internal/handler/handlertest"
+	"lockstep/internal/ledger"
 	"lockstep/internal/lockstep"
+	"lockstep/internal/state"
+	"lockstep/internal/version"
 )
 
 var (
-	rounds = flag.Int("crash.rounds", 8, "how often the server is killed")
-	seed   = flag.Uint64("crash.seed", 0, "of the moments; 0: by the clock")
+	rounds = flag.Int("crash.rounds", 8, "how often the server is killed while it takes changes in")
+	seed   = flag.Uint64("crash.seed", 0, "of the moments at which it is killed; 0: by the clock")
 )
 
-// acked is what the client remembers: for each item the highest sequence number whose
-// change was acknowledged.
-type acked struct {
-	mu    sync.Mutex // guards everything below
-	seqs  map[lockstep.ItemKey]int
-	total int
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		os.Exit(child(context.Background(), spec))
+	}
+	os.Exit(m.Run())
 }
 
-func (a *acked) note(keys []lockstep.ItemKey, seqs []int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, k := range keys {
-		a.seqs[k] = max(a.seqs[k], seqs[i])
-		a.total++
-	}
+// index is everything that a store holds at its newest version.
+type index struct {
+	head  version.Head
+	rows  map[lockstep.Collection]map[string][]byte
+	items map[string]lockstep.MirrorItem
+	// parked are the messages that are set aside, by id, with their reasons.
+	parked map[string]string
 }
 
-// TestNothingAcknowledgedIsLostByKills kills a server again and again while four
-// clients send, and looks after each kill: DESIGN 3, items 1 to 3.
-func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
-	if *seed == 0 {
-		*seed = uint64(time.Now().UnixNano())
+// examine opens what a dead process left below dir, as a new process would, and checks
+// all that can be checked without knowing what was sent.
+func examine(ctx context.Context, dir, scratch string) (*index, error) {
+	blobs, err := local.OpenBlobs(filepath.Join(dir, "store"))
+	if err != nil {
+		return nil, err
 	}
-	t.Logf("replay: go test ./internal/crashtest -crash.rounds=%d -crash.seed=%d", *rounds, *seed)
-	rng := rand.New(rand.NewPCG(*seed, 0))
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "lockstep")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "lockstep/cmd/lockstep").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	log := version.NewLog(blobs, ledger.Options{Now: time.Now})
+	x := &index{}
+	if x.head, err = log.Head(ctx); err != nil {
+		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	a := &acked{seqs: map[lockstep.ItemKey]int{}}
-	next := 0
-	for round := range *rounds {
-		next = oneLife(t, bin, data, a, next, time.Duration(20+rng.IntN(280))*time.Millisecond)
-		check(t, data, a, round)
-		if t.Failed() {
-			return
+	if x.head.Number() > 0 {
+		if err := log.Ledger().Verify(ctx, 1, x.head.Number()); err != nil {
+			return nil, err
 		}
 	}
-	t.Logf("%d kills, %d changes acknowledged, none lost", *rounds, a.total)
-	if a.total < *rounds {
-		t.Errorf("only %d changes were acknowledged: the test has not tested anything", a.total)
+	identity := storeID(ctx, blobs)
+	if err := x.readAt(ctx, log, blobs, filepath.Join(scratch, "fresh"), identity); err != nil {
+		return nil, fmt.Errorf("a state built anew: %w", err)
 	}
+	survived := &index{head: x.head}
+	if err := survived.readAt(ctx, log, blobs, filepath.Join(dir, "state"), identity); err != nil {
+		return nil, fmt.Errorf("the state that survived: %w", err)
+	}
+	return x, errors.Join(x.same(survived), os.RemoveAll(filepath.Join(scratch, "fresh")))
 }
 
-// oneLife runs a server, sends to it, and kills it. It returns the next free sequence
-// number.
-func oneLife(t *testing.T, bin, data string, a *acked, next int, life time.Duration) int {
-	t.Helper()
-	var said strings.Builder
-	cmd := exec.CommandContext(t.Context(), bin, "up", "--data", data, "--listen", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "PATH=") // no Chroma: not what is tested here
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+// storeID is the identity of the store, "" for one that a child made.
+func storeID(ctx context.Context, s blob.Store) string {
+	f, err := blob.OpenFormat(ctx, s)
+	if err != nil {
+		return ""
 	}
-	url := waitFor(t, data, cmd, &said)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var wg sync.WaitGroup
-	const clients = 4
-	for c := range clients {
-		wg.Go(func() {
-			for n := next + c; ctx.Err() == nil; n += clients {
-				if send(ctx, url, c, n, a) != nil {
-					return // the server is gone, or was about to
-				}
-			}
-		})
-	}
-	time.Sleep(life)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed, as it should be
-	cancel()
-	wg.Wait()
-	return next + 1_000_000
+	return f.Store
 }
 
-// waitFor returns where the process answers.
-func waitFor(t *testing.T, data string, cmd *exec.Cmd, said *strings.Builder) string {
-	t.Helper()
-	for range 400 {
-		var addr app.Address
-		b, err := os.ReadFile(filepath.Join(data, "server.json"))
-		if err == nil && json.Unmarshal(b, &addr) == nil && addr.PID == cmd.Process.Pid {
-			if res, err := http.Get(addr.URL + "/healthz"); err == nil {
-				_ = res.Body.Close()
-				return addr.URL
-			}
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	_ = cmd.Process.Kill()
-	t.Fatalf("the server does not answer: %s", said.String())
-	return ""
-}
-
-var errRefused = errors.New("not acknowledged")
-
-// send posts a few changes of the client's own items and notes them when the answer
-// says that they are in a version.
-func send(ctx context.Context, url string, client, n int, a *acked) error {
-	var body strings.Builder
-	var keys []lockstep.ItemKey
-	var seqs []int
-	for i := range 1 + n%5 {
-		k := lockstep.ItemKey{Partition: fmt.Sprintf("IMAGE#%d-%d", client, (n+i)%7), Sort: "RECEIPT#00001#PLACE"}
-		seq := n*10 + i
-		fmt.Fprintf(&body, `{"eventID":"e%d","eventName":"MODIFY","dynamodb":{"Keys":{"PK":{"S":%q},"SK":{"S":%q}},`+
-			`"NewImage":{"PK":{"S":%q},"SK":{"S":%q},"merchant_name":{"S":"shop %d"}},"SequenceNumber":"%d"}}`+"\n",
-			seq, k.Partition, k.Sort, k.Partition, k.Sort, seq, seq)
-		keys, seqs = append(keys, k), append(seqs, seq)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/changes", strings.NewReader(body.String()))
+// readAt brings the local state in dir to the newest version, which checks its sums, and
+// then computes the digests anew from what can be read in it.
+func (x *index) readAt(ctx context.Context, log *version.Log, blobs blob.Store, dir, identity string) error {
+	st, err := state.Open(dir, identity, state.NewBases(blobs), state.Options{CacheBytes: 1 << 20, MemTableBytes: 4 << 20})
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	err = st.MoveTo(ctx, log, x.head.Number())
+	if err == nil {
+		err = x.read(ctx, st)
+	}
+	return errors.Join(err, st.Close())
+}
+
+func (x *index) read(ctx context.Context, st *state.State) error {
+	view, err := st.Read()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = res.Body.Close() }()
-	if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		return errRefused
+	x.rows, x.items, x.parked = map[lockstep.Collection]map[string][]byte{}, map[string]lockstep.MirrorItem{}, map[string]string{}
+	for _, c := range view.Collections() {
+		x.rows[c] = map[string][]byte{}
+		err = errors.Join(err, view.Scan(ctx, c, "", func(row state.Row) error {
+			x.rows[c][string(row.ID)] = bytes.Clone(row.Record)
+			return x.understand(c, string(row.ID), row.Record)
+		}))
 	}
-	a.note(keys, seqs)
+	return errors.Join(err, view.Close(), x.digests())
+}
+
+func (x *index) understand(c lockstep.Collection, id string, record []byte) error {
+	if c != lockstep.Table && c != lockstep.Parked {
+		return nil
+	}
+	rec, err := version.DecodeRecord(id, record)
+	if err != nil {
+		return err
+	}
+	if c == lockstep.Parked {
+		pk, err := change.ParseParked(rec, change.Schema{})
+		x.parked[pk.Message.ID] = pk.Reason
+		return err
+	}
+	x.items[id], err = change.ParseMirror(rec)
+	return err
+}
+
+// digests compares the digests of the entry with those of the rows.
+func (x *index) digests() error {
+	if x.head.Entry == nil {
+		return nil
+	}
+	var h version.Hasher
+	for _, c := range x.head.Entry.Collections {
+		var sum version.Sum
+		for id, record := range x.rows[c.Name] {
+			h.Add(&sum, id, record)
+		}
+		if n := len(x.rows[c.Name]); sum.Digest() != c.Digest || int64(n) != c.Records {
+			return fmt.Errorf("version %d: %s has %d records with digest %s, its entry says %d with %s",
+				x.head.Number(), c.Name, n, version.Short(sum.Digest()), c.Records, version.Short(c.Digest))
+		}
+	}
 	return nil
 }
 
-// check opens what the killed server left: every acknowledged change is in the mirror
-// or was overtaken there, and all hashes close.
-func check(t *testing.T, data string, a *acked, round int) {
-	t.Helper()
-	cfg := config.Default().WithData(data)
-	cfg.Follower.Chroma.Enabled = "off"
-	ix, err := app.OpenReader(t.Context(), cfg, app.Options{Now: time.Now})
-	if err != nil {
-		t.Fatalf("round %d: %v", round, err)
-	}
-	defer func() {
-		if err := ix.Close(); err != nil {
-			t.Error(err)
+func (x *index) same(y *index) error {
+	for c, rows := range x.rows {
+		if len(rows) != len(y.rows[c]) {
+			return fmt.Errorf("%s: %d records in a state built anew, %d in the one that survived", c, len(rows), len(y.rows[c]))
 		}
-	}()
-	view, err := ix.State.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := view.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	for k, seq := range a.seqs {
-		rec, _, ok, err := view.Record(lockstep.Table, k.RecordID())
-		if err != nil || !ok {
-			t.Errorf("round %d: %v was acknowledged up to %d and is not there (%v)", round, k, seq, err)
-			continue
-		}
-		it, err := change.ParseMirror(rec)
-		if err != nil {
-			t.Errorf("round %d: %v", round, err)
-			continue
-		}
-		if it.Seq.Compare(lockstep.Sequence(fmt.Sprint(seq))) < 0 {
-			t.Errorf("round %d: %v was acknowledged up to %d and is at %s", round, k, seq, it.Seq)
+		for id, want := range rows {
+			if !bytes.Equal(want, y.rows[c][id]) {
+				return fmt.Errorf("%s %q: a state built anew and the one that survived differ", c, id)
+			}
 		}
 	}
-	report, err := history.Verify(t.Context(), ix.Log, view, history.VerifyOptions{})
-	if err != nil || !report.OK {
-		t.Errorf("round %d: verify: %v %+v", round, err, report.Problems)
+	return nil
+}
+
+// has says whether an acknowledged message is accounted for: the mirror holds it or
+// something newer of its item, or it is parked.
+func (x *index) has(m lockstep.Message) error {
+	it, known := x.items[m.Change.Key.RecordID()]
+	if !known || it.Seq.Compare(m.Change.Seq) < 0 {
+		if _, waits := x.parked[m.ID]; waits {
+			return nil
+		}
+		return fmt.Errorf("message %s of %s, #%s, was acknowledged; the mirror has #%s", m.ID, m.Change.Key, m.Change.Seq, it.Seq)
 	}
+	if it.Seq == m.Change.Seq && string(change.EncodeItem(it.Image)) != string(change.EncodeItem(m.Change.New)) {
+		return fmt.Errorf("message %s of %s, #%s, was acknowledged and the mirror has another image of it", m.ID, m.Change.Key, m.Change.Seq)
+	}
+	return nil
+}
+
+// equals compares the index with the model that was fed with everything once, in order.
+func (x *index) equals(m *handlertest.Index) error {
+	if len(x.parked) > 0 || len(m.Parked) > 0 {
+		return fmt.Errorf("%d messages are parked, %d in the model: %v", len(x.parked), len(m.Parked), x.parked)
+	}
+	n := 0
+	for c, rows := range x.rows {
+		if c != lockstep.Malformed {
+			n += len(rows)
+		}
+	}
+	for c, records := range m.Records {
+		for id, e := range records {
+			n--
+			if want := version.AppendRecord(nil, &e.Record); !bytes.Equal(want, x.rows[c][id]) {
+				return fmt.Errorf("%s %q is not what the messages make of it", c, id)
+			}
+		}
+	}
+	for id, it := range m.Items {
+		n--
+		rec := change.MirrorRecord(it)
+		if want := version.AppendRecord(nil, &rec); !bytes.Equal(want, x.rows[lockstep.Table][id]) {
+			return fmt.Errorf("item %q is not what the messages make of it", id)
+		}
+	}
+	if n != 0 {
+		return fmt.Errorf("there are %+d records more than the messages make", n)
+	}
+	return nil
 }

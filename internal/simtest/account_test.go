@@ -172,6 +172,34 @@ func (x *witness) waiting(s *seen) []*message {
 	return out
 }
 
+// asked wants a reason for every effect of the newest version: its writer has the message
+// in hand, or it was parked, or it waits to be replayed. What is held waits for a person,
+// and what was given up stays so until somebody sends it again.
+func (x *witness) asked(a *actor) error {
+	s, before := x.head(), x.versions[len(x.versions)-2]
+	if s.delta == nil {
+		return nil
+	}
+	reasons := slices.Concat(a.inHand, x.replayed(before))
+	for _, m := range s.parent.parked {
+		reasons = append(reasons, m)
+	}
+	for i := range s.delta.Messages {
+		m := x.w.feed.byID[s.delta.Messages[i].ID]
+		if !slices.Contains(reasons, m) {
+			return fmt.Errorf("version %d: nobody asked for %s, which is %s", s.n, m.name(), s.delta.Messages[i].Outcome)
+		}
+	}
+	return nil
+}
+
+// replayed returns the messages of the backlog that are to be replayed without a word.
+func (x *witness) replayed(s *seen) []*message {
+	e := *s.entry
+	e.Backlog = slices.DeleteFunc(slices.Clone(e.Backlog), func(s version.Span) bool { return s.Mode == version.Hold })
+	return x.waiting(&seen{entry: &e})
+}
+
 // ignored says whether no entity of the handler fits the message.
 func (x *witness) ignored(m *message) bool {
 	if known, ok := x.w.feed.ignored[m.ID]; ok {

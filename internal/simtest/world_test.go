@@ -45,7 +45,8 @@ type world struct {
 	losing   bool    // resets may give changes up
 	resets   int     // how many may still be made
 	settled  map[string]uint64
-	bases    int // how many may still be built
+	arriving bool // what happens now was sent long ago
+	bases    int  // how many may still be built
 	count    tally
 }
 
@@ -207,6 +208,8 @@ func (w *world) arrive(i int, happens bool) {
 		return
 	}
 	w.note("late: %s", l.key)
+	w.arriving = true
+	defer func() { w.arriving = false }()
 	_ = l.do() // nobody waits for the answer any more
 }
 
@@ -250,7 +253,11 @@ func (w *world) create(a *actor, key string, body []byte) error {
 	}
 	w.witness.remember(key, body)
 	if strings.HasPrefix(key, version.LogPrefix+"/") {
-		if err := w.witness.entry(key, body); err != nil {
+		err := w.witness.entry(key, body)
+		if err == nil && !w.arriving {
+			err = w.witness.asked(a)
+		}
+		if err != nil {
 			w.violated(fmt.Errorf("%s wrote %s: %w", a.name, key, err))
 			return nil
 		}

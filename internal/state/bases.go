@@ -11,7 +11,10 @@ import (
 	"lockstep/internal/version"
 )
 
-var _ BaseSource = (*Bases)(nil)
+var (
+	_ BaseSource = (*Bases)(nil)
+	_ prober     = (*Bases)(nil)
+)
 
 // Bases opens the bases of a store, and keeps the one that vectors were last read
 // from, because a state has all its absent vectors in one base.
@@ -38,6 +41,13 @@ func (b *Bases) get(ctx context.Context, ref version.BaseRef) (*base.Base, error
 	}
 	b.ref, b.open = ref, opened
 	return opened, nil
+}
+
+// Probe says whether a base is there and can be opened: lockstep.ErrNotFound or
+// lockstep.ErrCorrupt when not. It reads its manifest.
+func (b *Bases) Probe(ctx context.Context, ref version.BaseRef) error {
+	_, err := b.get(ctx, ref)
+	return err
 }
 
 // Vector returns the vector of one record in a base.

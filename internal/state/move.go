@@ -63,12 +63,14 @@ func (s *State) store() string {
 }
 
 // shortcut loads the newest base on the line of version `to` that is still there, if
-// there is one, and returns the way that is left.
+// there is one, and returns the way that is left. A base that is missing or damaged
+// costs time and no data: the one before it serves, and at last the whole way.
 func (s *State) shortcut(ctx context.Context, log *version.Log, to uint64, path version.Path) (version.Path, error) {
+	var lost error
 	for at := to; at > 0; {
 		e, err := log.Read(ctx, at)
 		if err != nil {
-			return version.Path{}, err
+			return version.Path{}, errors.Join(err, lost)
 		}
 		if e.Base == nil {
 			break
@@ -77,15 +79,20 @@ func (s *State) shortcut(ctx context.Context, log *version.Log, to uint64, path 
 		if err == nil {
 			return log.Path(ctx, e.Base.Version, to)
 		}
-		if !errors.Is(err, lockstep.ErrNotFound) {
-			return version.Path{}, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err)
+		lost = errors.Join(lost, fmt.Errorf("load the base of version %d: %w", e.Base.Version, err))
+		if !errors.Is(err, lockstep.ErrNotFound) && !errors.Is(err, lockstep.ErrCorrupt) {
+			return version.Path{}, lost
 		}
-		at = e.Base.Version // retention removed it; its own version names the one before
+		at = e.Base.Version // its own entry names the base before
 	}
 	if s.Version() == 0 && len(path.Apply) > 0 {
 		return path, nil
 	}
-	return log.Path(ctx, s.Version(), to)
+	path, err := log.Path(ctx, s.Version(), to)
+	if err != nil {
+		return version.Path{}, errors.Join(err, lost)
+	}
+	return path, nil
 }
 
 func (s *State) walk(ctx context.Context, log *version.Log, path version.Path) error {
@@ -107,20 +114,53 @@ func (s *State) walk(ctx context.Context, log *version.Log, path version.Path) e
 		if err != nil {
 			return err
 		}
-		if err := s.Apply(ctx, n, d, nil); err != nil {
-			return err
-		}
-		e, err := log.Read(ctx, n)
+		ref, err := s.newBase(ctx, log, n)
 		if err != nil {
 			return err
 		}
-		if e.Kind == version.BaseSet && e.Base != nil {
-			if err := s.Rebase(*e.Base); err != nil {
-				return err
-			}
+		if err := s.Apply(ctx, n, d, nil); err != nil {
+			return err
+		}
+		if ref == nil {
+			continue
+		}
+		if err := s.Rebase(*ref); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// prober is a source of bases that can say whether one is there: an error of class
+// ErrNotFound or ErrCorrupt when it is not.
+type prober interface {
+	Probe(ctx context.Context, ref version.BaseRef) error
+}
+
+// newBase returns the base that version n adopts, nil when it adopts none or that base
+// is lost by now: vectors then stay where they are found.
+func (s *State) newBase(ctx context.Context, log *version.Log, n uint64) (*version.BaseRef, error) {
+	e, err := log.Read(ctx, n)
+	if err != nil || e.Kind != version.BaseSet || e.Base == nil || !s.lean() {
+		return nil, err
+	}
+	if p, ok := s.bases.(prober); ok {
+		err := p.Probe(ctx, *e.Base)
+		if errors.Is(err, lockstep.ErrNotFound) || errors.Is(err, lockstep.ErrCorrupt) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for the base of version %d: %w", e.Base.Version, err)
+		}
+	}
+	return e.Base, nil
+}
+
+// lean says whether some vectors may be in a base alone.
+func (s *State) lean() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meta.Base != nil
 }
 
 // Rebase says that the vectors which the state does not hold are to be read from ref

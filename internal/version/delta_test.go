@@ -2,10 +2,12 @@ package version
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,6 +196,20 @@ func TestDecodeDeltaRefusesWhatWouldNotBeWritten(t *testing.T) {
 		b[0] = flags
 		return b
 	}
+	image20 := []byte("abcdefghijklmnopqrst")
+	// patch is a mutation whose image before is the first n letters; with mutPatch the
+	// image after is a patch, else it is the middle.
+	patch := func(flags byte, n int, prefix, suffix uint64, middle ...byte) []byte {
+		b := []byte{flags | mutSameRevision, 1, 'c', 1, 'x', 0, 0, 0, 0}
+		b = appendBytes(b, image20[:n])
+		if flags&mutPatch != 0 {
+			b = binary.AppendUvarint(binary.AppendUvarint(b, prefix), suffix)
+		}
+		return appendBytes(b, middle)
+	}
+	if d, err := DecodeDelta(must(f.append(DeltaHeader(), frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 10, 9, 'm')))); err != nil || string(d.Mutations[0].After) != "abcdefghijmlmnopqrst" {
+		t.Fatalf("the patch that the others are made of: %+v, %v", d, err)
+	}
 	for name, c := range map[string]struct {
 		kind  byte
 		plain []byte
@@ -204,6 +220,15 @@ func TestDecodeDeltaRefusesWhatWouldNotBeWritten(t *testing.T) {
 		"cause without message":         {frameMuts, encoded(Mutation{Collection: "c", ID: "x", Cause: 0, After: image}, "")},
 		"cause of 2^63":                 {frameMuts, append([]byte{mutAfter | mutSameRevision, 1, 'c', 1, 'x'}, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 2, 0, 0)},
 		"same revision written out":     {frameMuts, []byte{mutAfter, 1, 'c', 1, 'x', 0, 0, 2, 0, 0}},
+		"patch without an image before": {frameMuts, []byte{mutAfter | mutPatch | mutSameRevision, 1, 'c', 1, 'x', 0, 0, 0, 0}},
+		"patch without an image after":  {frameMuts, patch(mutBefore|mutPatch, 20, 20, 0)},
+		"patch beyond the beginning":    {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 21, 0)},
+		"patch beyond the end":          {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 10, 11)},
+		"patch of overflowing lengths":  {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 20, ^uint64(3))},
+		"patch with too little":         {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 10, 5, 'm')},
+		"patch with a longer beginning": {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 10, 9, 'a'+10, 'm')},
+		"patch with a longer end":       {frameMuts, patch(mutBefore|mutAfter|mutPatch, 20, 10, 9, 'm', 'a'+10)},
+		"patch that is not one":         {frameMuts, patch(mutBefore|mutAfter, 20, 0, 0, image20...)},
 		"vector of 3 bytes":             {frameMuts, encoded(Mutation{Collection: "c", ID: "x", Cause: -1, After: image, VectorAfter: []byte{1, 2, 3}}, "")},
 		"vector before of 5 bytes":      {frameMuts, encoded(Mutation{Collection: "c", ID: "x", Cause: -1, After: image, VectorBefore: []byte{1, 2, 3, 4, 5}}, "")},
 		"length not minimal":            {frameMuts, []byte{mutAfter | mutSameRevision, 0x81, 0, 'c', 1, 'x', 0, 2, 0, 0}},
@@ -224,6 +249,47 @@ func TestDecodeDeltaRefusesWhatWouldNotBeWritten(t *testing.T) {
 		if _, err := DecodeDelta(b); !errors.Is(err, ErrDeltaEncoding) {
 			t.Errorf("%s: %v, want ErrDeltaEncoding", name, err)
 		}
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// TestImagesAreWrittenAsPatches: two images of any likeness, and one edit of a large one
+// must cost the edit.
+func TestImagesAreWrittenAsPatches(t *testing.T) {
+	letters := rapid.SliceOfN(rapid.SampledFrom([]byte("ab")), 0, 40)
+	rapid.Check(t, func(t *rapid.T) {
+		start, before, after, end := letters.Draw(t, "start"), letters.Draw(t, "before"), letters.Draw(t, "after"), letters.Draw(t, "end")
+		m := Mutation{Collection: "c", ID: "x", Cause: -1, Before: slices.Concat([]byte{0}, start, before, end), After: slices.Concat([]byte{0}, start, after, end)}
+		r := reader{b: appendMutation(nil, &m, "")}
+		if got := r.mutation(""); r.bad || len(r.b) > 0 || !bytes.Equal(got.Before, m.Before) || !bytes.Equal(got.After, m.After) {
+			t.Fatalf("%q to %q is read back as %q to %q, bad %t", m.Before, m.After, got.Before, got.After, r.bad)
+		}
+		prefix, suffix := commonEnds(m.Before, m.After)
+		naive, shorter := 0, min(len(m.Before), len(m.After))
+		for naive < shorter && m.Before[naive] == m.After[naive] {
+			naive++
+		}
+		if prefix != naive {
+			t.Fatalf("%q and %q have %d in common at the beginning, not %d", m.Before, m.After, naive, prefix)
+		}
+		naive = 0
+		for naive < shorter-prefix && m.Before[len(m.Before)-1-naive] == m.After[len(m.After)-1-naive] {
+			naive++
+		}
+		if suffix != naive {
+			t.Fatalf("%q and %q have %d in common at the end, not %d", m.Before, m.After, naive, suffix)
+		}
+	})
+	m := Mutation{Collection: "c", ID: "x", Cause: -1, Before: bigRecord(4000, 1)}
+	m.After = append(bytes.Clone(m.Before[:2000]), append([]byte("edit"), m.Before[2001:]...)...)
+	if n := len(appendMutation(nil, &m, "")) - len(m.Before); n > 40 {
+		t.Errorf("an edit of 4 bytes costs %d", n)
 	}
 }
 

@@ -59,6 +59,20 @@ func TestABombDoesNotUnfold(t *testing.T) {
 	}
 }
 
+func TestThePlainSizesOfADeltaAddUp(t *testing.T) {
+	const most = MaxPlainBytes / MaxFrameBytes
+	b := DeltaHeader()
+	for range most {
+		b = forge(b, MaxFrameBytes, []byte("x"))
+	}
+	if err := checkPlainBytes(b); err != nil {
+		t.Errorf("as much as there may be: %v", err)
+	}
+	if err := checkPlainBytes(forge(b, 1, []byte("x"))); !errors.Is(err, ErrDeltaEncoding) {
+		t.Errorf("one byte more: %v, want ErrDeltaEncoding", err)
+	}
+}
+
 func TestAFrameBeyondTheLimitIsNotWritten(t *testing.T) {
 	d := &Delta{Messages: []Archived{{Body: make([]byte, MaxFrameBytes)}}}
 	if _, err := newFramer(t).EncodeDelta(d); !errors.Is(err, lockstep.ErrInvalid) {
