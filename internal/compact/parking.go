@@ -26,17 +26,25 @@ func (p *planner) park(ctx context.Context, out *planned, from int, reason strin
 	if err != nil {
 		return err
 	}
+	s, err := p.handled(out, from)
+	if err != nil {
+		return err
+	}
 	out.ranges = append(out.ranges, span{lockstep.Parked, change.ParkedPrefix(j.group), true})
 	for i := from; i < len(j.messages); i++ {
 		m := &j.messages[i]
 		// Whether it must be parked depends on the mirror: without this a message that
 		// another compactor has handled meanwhile would be parked all the same.
 		out.ranges = append(out.ranges, span{c: lockstep.Table, id: m.Change.Key.RecordID()})
-		outcome, err := p.unparked(m)
+		_, got, err := p.merge(s, m)
 		if err != nil {
 			return err
 		}
-		if outcome == "" && have[m.ID] {
+		outcome := lockstep.Outcome("")
+		switch {
+		case !got.Effect:
+			outcome = got.Outcome
+		case have[m.ID]:
 			outcome = lockstep.Duplicate
 		}
 		if out.outcomes[i].Outcome = outcome; outcome != "" {
@@ -55,23 +63,23 @@ func (p *planner) park(ctx context.Context, out *planned, from int, reason strin
 	return nil
 }
 
-// unparked returns the outcome of a message that need not be parked, since it
-// would have no effect, and "" otherwise.
-func (p *planner) unparked(m *lockstep.Message) (lockstep.Outcome, error) {
-	entity, ok := p.classify.Entity(m.Change.Key)
-	if !ok || entity == "" {
-		return lockstep.Ignored, nil
+// handled returns the mirror as the messages before index n leave it that had an
+// effect: what comes behind them may be older.
+func (p *planner) handled(out *planned, n int) (*sight, error) {
+	s := &sight{items: map[string]*mirrored{}}
+	for i := range n {
+		if o := out.outcomes[i].Outcome; o != lockstep.Applied && o != lockstep.Unchanged {
+			continue
+		}
+		known, got, err := p.merge(s, &out.job.messages[i])
+		if err != nil {
+			return nil, err
+		}
+		if got.Effect {
+			known.item = got.Item
+		}
 	}
-	m.Change.Entity = entity
-	s := sight{items: map[string]*mirrored{}}
-	known, err := s.item(p.reader, m.Change.Key.RecordID())
-	if err != nil {
-		return "", err
-	}
-	if got := change.Merge(known.item, known.item.ID != "", m.Change); !got.Effect {
-		return got.Outcome, nil
-	}
-	return "", nil
+	return s, nil
 }
 
 // parkedOf returns the ids of the messages that wait in a group, and the next

@@ -108,17 +108,10 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 			out.outcomes[i] = Outcome{lockstep.ResolvedOut, reason}
 			continue
 		}
-		entity, ok := p.classify.Entity(m.Change.Key)
-		if !ok || entity == "" {
-			out.outcomes[i].Outcome = lockstep.Ignored
-			continue
-		}
-		m.Change.Entity = entity
-		known, err := s.item(p.reader, m.Change.Key.RecordID())
+		known, got, err := p.merge(s, &m)
 		if err != nil {
 			return nil, err
 		}
-		got := change.Merge(known.item, known.item.ID != "", m.Change)
 		if !got.Effect {
 			out.outcomes[i].Outcome = got.Outcome
 			continue
@@ -136,6 +129,20 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 		}
 	}
 	return out, p.mirror(out, s)
+}
+
+// merge classifies the message and says what it would make of its item as the job has
+// left it so far. Known is nil for a message that is ignored by rule.
+func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, err error) {
+	entity, ok := p.classify.Entity(m.Change.Key)
+	if !ok || entity == "" {
+		return nil, change.Merged{Outcome: lockstep.Ignored}, nil
+	}
+	m.Change.Entity = entity
+	if known, err = s.item(p.reader, m.Change.Key.RecordID()); err != nil {
+		return nil, change.Merged{}, err
+	}
+	return known, change.Merge(known.item, known.item.ID != "", m.Change), nil
 }
 
 // decide asks the handler and turns its answer into mutations with images.

@@ -43,6 +43,7 @@ type actor struct {
 	inHand  []*message         // taken from the queue and not answered yet
 	down    bool               // the parts of bases cannot be read for now
 	well    bool               // its process ended by itself
+	manners int                // so often it lets others go first
 
 	begunCalm bool // what it is doing was begun in calm weather
 }

@@ -30,8 +30,8 @@ func (a *actor) compactor() {
 		a.w.violated(fmt.Errorf("%s: %w", a.name, err))
 		return
 	}
-	p := &compaction{actor: a, state: st, vlog: a.openLog(), picky: !a.w.fixed}
-	p.c, err = compact.New(p.vlog, st, a.w.revision(), &importer{a}, compact.Options{
+	p := &compaction{actor: a, state: st, vlog: a.openLog(), picky: !a.fixed()}
+	p.c, err = compact.New(p.vlog, st, a.revision(), &importer{a}, compact.Options{
 		Actor: a.name, Workers: 1, Now: a.now, Replay: 1 + a.w.rng.IntN(8),
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func (a *actor) compactor() {
 	for a.w.err == nil {
 		a.at("idle", "")
 		a.begunCalm = a.w.calm
-		if p.picky && a.w.fixed && a.w.chance(20) || !a.w.calm && a.w.chance(1) {
+		if p.picky && a.fixed() && a.w.chance(20) || !a.w.calm && a.w.chance(1) {
 			break
 		}
 		ctx, done := a.operation()
@@ -172,14 +172,14 @@ func (a *actor) resetter() {
 		ctx, done := a.operation()
 		held := slices.ContainsFunc(head.entry.Backlog, func(s version.Span) bool { return s.Mode == version.Hold })
 		switch x := w.rng.IntN(100); {
-		case held && (w.calm || x < 15):
+		case held && (w.calm || x < 15*w.haste):
 			_, err := compact.Release(ctx, log, a.name, "go on", a.now())
 			a.done("release", err)
 		case w.calm:
-		case x < 7 && w.resets > 0:
+		case x < 7*w.haste && w.resets > 0:
 			w.resets--
 			a.reset(ctx, log, head.n)
-		case x < 8:
+		case x < 8*w.haste:
 			_, err := compact.PutFence(ctx, log, a.name, "stop", a.now())
 			a.done("fence", err)
 		}
@@ -195,7 +195,7 @@ func (a *actor) reset(ctx context.Context, log *version.Log, head uint64) {
 		req.To = uint64(w.rng.IntN(int(head)))
 	}
 	switch x := w.rng.IntN(100); {
-	case x < 30:
+	case x < 30 || w.crowded && x >= 70:
 		req.Mode = compact.ResetHold
 	case x < 50 && w.losing:
 		req.Mode = compact.ResetDiscard

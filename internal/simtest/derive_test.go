@@ -39,6 +39,9 @@ func (x *witness) messages(s *seen) error {
 			if !slices.Contains(s.parkedIDs(), a.ID) || slices.Contains(s.parent.parkedIDs(), a.ID) {
 				return fmt.Errorf("%s is archived as parked, and is not, or was", m.name())
 			}
+			if !x.moves(s, a.ID) {
+				return fmt.Errorf("%s is parked although it has been handled", m.name())
+			}
 		case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored:
 			return fmt.Errorf("%s is archived as %s", m.name(), a.Outcome)
 		case lockstep.BadInput:

@@ -82,6 +82,10 @@ func (f *feed) joins() {
 	groups, keys, n := 2+w.rng.IntN(4), 2+w.rng.IntN(3), 20+w.rng.IntN(50)
 	alive := map[lockstep.ItemKey]bool{}
 	large := w.rng.IntN(12) == 0
+	fails := 12 // one message of so many
+	if w.crowded {
+		groups, keys, fails = 1+w.rng.IntN(2), 2, 4
+	}
 	for i := range n {
 		key := lockstep.ItemKey{Partition: fmt.Sprintf("G%d", w.rng.IntN(groups)), Sort: fmt.Sprintf("K%d", w.rng.IntN(keys))}
 		switch p := w.rng.IntN(100); {
@@ -94,7 +98,7 @@ func (f *feed) joins() {
 			continue
 		}
 		v := fmt.Sprintf("v%d", i)
-		if w.rng.IntN(12) == 0 {
+		if w.rng.IntN(fails) == 0 {
 			v = fmt.Sprintf("fail%d", i)
 		}
 		if large && w.rng.IntN(4) == 0 {
@@ -172,13 +176,21 @@ func (f *feed) deliver() {
 		if !f.sent[i] {
 			f.sent[i] = true
 			w.queue = append(w.queue, f.all[i])
+			if w.crowded && w.chance(30) {
+				w.queue = append(w.queue, f.all[i])
+				w.count.again++
+			}
 		}
 		for f.next < len(f.all) && f.sent[f.next] {
 			f.next++
 		}
 	}
-	if !w.calm && f.next > 0 && w.chance(3) {
-		m := f.all[w.rng.IntN(min(len(f.all), f.next+12))]
+	again, far := 3.0, 0
+	if w.crowded {
+		again, far = 15, max(0, f.next-4)
+	}
+	if !w.calm && f.next > 0 && w.chance(again) {
+		m := f.all[far+w.rng.IntN(min(len(f.all), f.next+12)-far)]
 		w.queue = append(w.queue, m)
 		w.count.again++
 	}

@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,11 +24,6 @@ type mutant struct {
 	old   string // occurs once in the file
 	new   string // awake stands for the question whether this mutant is
 	found string // a regular expression over what the simulation says
-	// seed is one that finds it, tried first to save time. When the worlds have changed
-	// and it does not any more, the hunt is only longer.
-	seed uint64
-	// hunt bounds the hunt for a mutant that shows itself rarely; 0: mutantSeeds.
-	hunt int
 }
 
 // mutants are those that STYLE 3.11 asks for, those that were real once, and more.
@@ -57,7 +51,6 @@ var mutants = []mutant{
 		name: "a second look at the head", file: "compact/rebase.go",
 		old: "c.head, c.fresh = head, true", new: "c.head, c.fresh = head, !awake",
 		found: "image before is not what was there|has its effect again|had an effect and should be|not what the messages make of it",
-		seed:  11,
 	},
 	{
 		name: "a local state that stays behind", file: "compact/compactor.go",
@@ -67,7 +60,7 @@ var mutants = []mutant{
 	{
 		name: "an unknown outcome is a success", file: "ledger/append.go",
 		old: "if sent == nil && !l.opts.Paranoid {", new: "if (sent == nil || awake && errors.Is(sent, lockstep.ErrUnavailable)) && !l.opts.Paranoid {",
-		found: "was acknowledged and is lost",
+		found: "was acknowledged and is lost|local state.* has digest",
 	},
 	{
 		name: "any entry in the slot is mine", file: "ledger/append.go",
@@ -81,7 +74,7 @@ var mutants = []mutant{
 	if awake {
 		order = 1
 	}`,
-		found: "has its effect again|had an effect and should be",
+		found: "has its effect again|had an effect and should be|not what the messages make of it",
 	},
 	{
 		name: "a before image is forgotten", file: "compact/plan.go",
@@ -103,7 +96,6 @@ var mutants = []mutant{
 		old:   "waiting = slices.Insert(waiting, 0, s)\n\t\tcase ResetHold:",
 		new:   "if !awake {\n\t\t\t\twaiting = slices.Insert(waiting, 0, s)\n\t\t\t}\n\t\tcase ResetHold:",
 		found: "was acknowledged and is lost",
-		seed:  6,
 	},
 	{
 		name: "a backlog that forgets earlier ones", file: "compact/reset.go",
@@ -113,13 +105,11 @@ var mutants = []mutant{
 		waiting = nil
 	}`,
 		found: "was acknowledged and is lost",
-		seed:  26,
 	},
 	{
 		name: "one message is skipped when a replay goes on", file: "compact/backlog.go",
 		old: "seen <= s.Done {", new: "seen <= s.Done || awake && s.Done > 0 && seen == s.Done+1 {",
 		found: "was acknowledged and is lost",
-		seed:  3,
 	},
 	{
 		name: "a replay is done with its first version", file: "compact/compactor.go",
@@ -144,7 +134,6 @@ var mutants = []mutant{
 		name: "what a plan reads does not count", file: "compact/disjoint.go",
 		old: "return slices.ContainsFunc(p.ranges, meets)", new: "return !awake && slices.ContainsFunc(p.ranges, meets)",
 		found: "not what the messages make of it",
-		seed:  13,
 	},
 	{
 		name: "plans of one batch do not see each other", file: "compact/disjoint.go",
@@ -156,23 +145,28 @@ var mutants = []mutant{
 		old:   "if j.retry != nil {\n\t\tvar err error",
 		new:   "if j.retry != nil && !(awake && j.retry.records != nil) {\n\t\tvar err error",
 		found: "image before is not what was there|has its effect again",
-		seed:  5,
 	},
 	{
 		name: "a replay that was overtaken goes on", file: "compact/compactor.go",
 		old:   "if span != nil && !span.waits(c.head.Entry) {",
 		new:   "if span != nil && !span.waits(c.head.Entry) && !awake {",
 		found: "nobody asked for",
-		seed:  1845,
-		hunt:  5000,
 	},
 	{
 		name: "parking does not look whether it must", file: "compact/parking.go",
 		old:   "out.ranges = append(out.ranges, span{c: lockstep.Table, id: m.Change.Key.RecordID()})",
 		new:   "if !awake {\n\t\t\tout.ranges = append(out.ranges, span{c: lockstep.Table, id: m.Change.Key.RecordID()})\n\t\t}",
-		found: "nobody asked for",
-		seed:  376,
-		hunt:  5000,
+		found: "is parked although it has been handled",
+	},
+	{
+		name: "parking does not see what its own batch did", file: "compact/parking.go",
+		old: "s, err := p.handled(out, from)",
+		new: `first := from
+	if awake {
+		first = 0
+	}
+	s, err := p.handled(out, first)`,
+		found: "is parked although it has been handled",
 	},
 	{
 		name: "a write without an author", file: "version/delta.go",
@@ -212,28 +206,25 @@ func Awake(name string) bool { return awake == name }
 `
 )
 
-// mutantSeeds bounds the hunt for one mutant.
-const mutantSeeds = 400
+// mutantSeeds bounds the hunt for one mutant. The crowded worlds find each within a
+// dozen; when this is not enough, make them worse rather than the hunt longer.
+const mutantSeeds = 200
 
 func TestPlantedMutantsAreCaught(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a second test binary")
 	}
 	bin := buildMutants(t)
-	if out, err := hunt(t.Context(), bin, "", 1, 10); err != nil {
+	if out, err := hunt(t.Context(), bin, "", 10); err != nil {
 		t.Fatalf("the overlay fails while no mutant is awake: %v\n%s", err, out)
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			out, err := hunt(t.Context(), bin, m.name, max(m.seed, 1), 2)
-			if err == nil {
-				out, err = hunt(t.Context(), bin, m.name, 1, cmp.Or(m.hunt, mutantSeeds))
-				t.Logf("its seed has changed: %s", regexp.MustCompile("seed [0-9]+").Find(out))
-			}
+			out, err := hunt(t.Context(), bin, m.name, mutantSeeds)
 			var exit *exec.ExitError
 			switch {
 			case err == nil:
-				t.Errorf("%d seeds do not find it", cmp.Or(m.hunt, mutantSeeds))
+				t.Errorf("%d seeds do not find it", mutantSeeds)
 			case !errors.As(err, &exit):
 				t.Errorf("the simulation cannot be run: %v\n%s", err, out)
 			case !regexp.MustCompile("(?s)seed [0-9]+, step.*(" + m.found + ")").Match(out):
@@ -244,8 +235,8 @@ func TestPlantedMutantsAreCaught(t *testing.T) {
 }
 
 // hunt runs seeds with one mutant awake.
-func hunt(ctx context.Context, bin, mutant string, from uint64, seeds int) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, bin, "-test.run", "^TestSimulation$", fmt.Sprintf("-sim.from=%d", from), fmt.Sprintf("-sim.seeds=%d", seeds), "-sim.quick")
+func hunt(ctx context.Context, bin, mutant string, seeds int) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, bin, "-test.run", "^TestSimulation$", fmt.Sprintf("-sim.seeds=%d", seeds), "-sim.quick")
 	cmd.Env = append(os.Environ(), plantedEnv+"="+mutant)
 	out, err := cmd.CombinedOutput()
 	return out[:min(len(out), 2000)], err

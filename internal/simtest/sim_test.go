@@ -32,30 +32,12 @@ var (
 // plainSeeds is what `go test` runs when nobody asks for more; `make sim` does.
 const plainSeeds = 100
 
-// corpus are seeds that show what was wrong once. A seed is a history only as long as
-// the worlds do not change; the mutants of the same names keep the mistakes themselves.
-var corpus = []struct {
-	seed  uint64
-	found string
-}{
-	{11, "a rebase that looked at the head twice kept plans that a version between the looks had made stale"},
-	{5, "a retry that lost its race removed parked messages that were not parked any more"},
-	{376, "a message was parked that another compactor had handled since the plan was made"},
-	{1845, "a replay went on after another compactor had finished it and a reset had put its messages on hold"},
-}
-
 func TestSimulation(t *testing.T) {
 	if *oneSeed != 0 {
 		w := newWorld(*oneSeed)
 		w.log = t.Logf
 		fail(t, w, w.run(t.Context()))
 		return
-	}
-	for _, c := range corpus {
-		if *quick {
-			break
-		}
-		t.Run(fmt.Sprintf("seed %d: %s", c.seed, c.found), func(t *testing.T) { runSeed(t, c.seed) })
 	}
 	n := *manySeeds
 	if n == 0 {

@@ -39,6 +39,7 @@ type world struct {
 	witness  *witness
 	account  *account
 	fixed    bool // the revision without the bug is deployed
+	haste    int  // how often somebody takes something back; 1 is seldom
 	calm     bool // no more faults: everything must come to rest
 	paranoid bool
 	weather  float64 // how bad it is; 1 is bad
@@ -47,6 +48,7 @@ type world struct {
 	settled  map[string]uint64
 	arriving bool // what happens now was sent long ago
 	bases    int  // how many may still be built
+	crowded  bool // few keys, much of it twice, two builds for long: races that are rare elsewhere
 	count    tally
 }
 
@@ -58,9 +60,14 @@ func newWorld(seed uint64) *world {
 	w.store = &blob.Mem{Now: func() time.Time { return w.now }}
 	w.weather = [...]float64{0, 0.3, 1, 1, 2}[w.rng.IntN(5)]
 	w.paranoid = w.rng.IntN(4) == 0
+	w.crowded = w.rng.IntN(4) == 0
 	w.losing = w.rng.IntN(4) == 0
 	w.bases = max(0, w.rng.IntN(6)-2)
 	w.resets = [...]int{0, 1, 1, 2, 4}[w.rng.IntN(5)]
+	w.haste = 1
+	if w.crowded {
+		w.resets, w.haste = w.resets+6, 4
+	}
 	w.feed = newFeed(w)
 	w.witness = newWitness(w)
 	w.account = &account{w: w}
@@ -164,6 +171,9 @@ func (w *world) step() {
 	}
 	w.record(a)
 	if a.resume() {
+		if w.crowded && a.pending.op == "create" && strings.HasPrefix(a.pending.key, version.LogPrefix+"/") {
+			a.manners = w.rng.IntN([...]int{1, 12, 12, 60}[w.rng.IntN(4)])
+		}
 		return
 	}
 	if !a.well {
@@ -186,7 +196,18 @@ func (w *world) record(a *actor) {
 	}
 }
 
+// choose says who goes on. In a crowded world who is about to publish often lets the
+// others go first, so that races are lost that are hardly ever lost by chance.
 func (w *world) choose() *actor {
+	a := w.draw()
+	for w.crowded && a.manners > 0 {
+		a.manners--
+		a = w.draw()
+	}
+	return a
+}
+
+func (w *world) draw() *actor {
 	total := 0
 	for _, a := range w.actors {
 		total += a.weight
@@ -280,9 +301,15 @@ func (w *world) judge(a *actor, what string, err error) {
 	w.violated(fmt.Errorf("%s: %s: %w", a.name, what, err))
 }
 
-// revision is what is deployed now.
-func (w *world) revision() handler.Revision {
-	return handler.NewRevision(w.feed.handler(!w.fixed))
+// fixed says whether the actor's process, started now, has the revision without the bug.
+// In a crowded world one machine is forgotten until the end, so that both are at work.
+func (a *actor) fixed() bool {
+	return a.w.fixed && (a.w.calm || !a.w.crowded || a.name != "right")
+}
+
+// revision is what is deployed now where the actor lives.
+func (a *actor) revision() handler.Revision {
+	return handler.NewRevision(a.w.feed.handler(!a.fixed()))
 }
 
 var _ compact.Importer = (*importer)(nil)
