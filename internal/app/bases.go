@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 
-	"lockstep/internal/base"
 	"lockstep/internal/compact"
 	"lockstep/internal/version"
 )
 
-// buildBase writes a base of the local state's version.
-func (a *App) buildBase(ctx context.Context) (ref version.BaseRef, err error) {
+// buildBase writes a base of the local state's version. Pace may be nil.
+func (a *App) buildBase(ctx context.Context, pace func(context.Context) error) (ref version.BaseRef, err error) {
 	var unique [8]byte
 	if _, err := rand.Read(unique[:]); err != nil {
 		return ref, fmt.Errorf("name a base: %w", err)
@@ -23,7 +22,7 @@ func (a *App) buildBase(ctx context.Context) (ref version.BaseRef, err error) {
 		return ref, err
 	}
 	defer func() { err = errors.Join(err, view.Close()) }()
-	return compact.BuildBase(ctx, a.Log, view, hex.EncodeToString(unique[:]), base.Options{})
+	return compact.BuildBase(ctx, a.Log, view, compact.BaseJob{Unique: hex.EncodeToString(unique[:]), Pace: pace})
 }
 
 // maintain builds and adopts a base when one is due: for a process that has no loop.
@@ -31,7 +30,7 @@ func (a *App) maintain(ctx context.Context) error {
 	if !a.Compactor.BaseDue() {
 		return nil
 	}
-	ref, err := a.buildBase(ctx)
+	ref, err := a.buildBase(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -47,7 +46,7 @@ func (s *Server) runBases(ctx context.Context) error {
 			return nil
 		case <-s.baseDue:
 		}
-		ref, err := s.buildBase(ctx)
+		ref, err := s.buildBase(ctx, s.courtesy.wait)
 		if err == nil {
 			err = s.Do(ctx, func(ctx context.Context, c *compact.Compactor) error { return c.AdoptBase(ctx, ref) })
 		}

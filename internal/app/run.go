@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,14 +17,16 @@ type Server struct {
 	*App
 	loop    *compact.Loop
 	baseDue chan struct{} // asks for a base; one request may wait
+
+	courtesy courtesy
 }
 
 // NewServer returns the server of an app. Nothing runs until Run.
 func NewServer(a *App) *Server {
-	s := &Server{App: a, baseDue: make(chan struct{}, 1)}
+	s := &Server{App: a, baseDue: make(chan struct{}, 1), courtesy: courtesy{now: a.opts.Now}}
 	s.loop = compact.NewLoop(a.Compactor, compact.Bounds{
 		Messages: a.Config.Compact.MaxMessages, Bytes: int(a.Config.Compact.MaxBytes), Delay: 0,
-	}, compact.Hooks{Committed: a.metrics.committed, After: s.after})
+	}, compact.Hooks{Committed: s.committed, After: s.after})
 	return s
 }
 
@@ -35,6 +38,11 @@ func (s *Server) Submit(ctx context.Context, inputs []compact.Input) (compact.Re
 // Do runs a task with the compactor between two commits.
 func (s *Server) Do(ctx context.Context, do func(context.Context, *compact.Compactor) error) error {
 	return s.loop.Do(ctx, do)
+}
+
+func (s *Server) committed(res compact.Result, err error, took time.Duration) {
+	s.courtesy.noteCommit()
+	s.metrics.committed(res, err, took)
 }
 
 func (s *Server) after(context.Context) error {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lockstep/internal/app"
-	"lockstep/internal/base"
 	"lockstep/internal/compact"
 	"lockstep/internal/config"
 	"lockstep/internal/handler"
@@ -107,7 +106,7 @@ func (ix *index) rebase(ctx context.Context) (ref version.BaseRef, err error) {
 	if err != nil {
 		return ref, err
 	}
-	ref, err = compact.BuildBase(ctx, ix.log, view, "bench", base.Options{})
+	ref, err = compact.BuildBase(ctx, ix.log, view, compact.BaseJob{Unique: "bench"})
 	if err = errors.Join(err, view.Close()); err != nil {
 		return ref, err
 	}

@@ -33,17 +33,36 @@ func (c *Compactor) BaseDue() bool {
 	return e.Chain >= c.opts.BaseChain && e.SinceBase >= weight
 }
 
+// BaseJob says how a base is built.
+type BaseJob struct {
+	Unique string // tells it from other bases of the same version
+	Parts  base.Options
+	// Pace is called every few hundred rows, written or read back, and may wait: a base
+	// is never urgent, and what is being committed is. Nil: as fast as it goes.
+	Pace func(context.Context) error
+}
+
+// pacedRows is how many rows lie between two calls of BaseJob.Pace: some milliseconds.
+const pacedRows = 256
+
+func (j *BaseJob) pace(ctx context.Context, row int64) error {
+	if j.Pace == nil || row%pacedRows != 0 {
+		return nil
+	}
+	return j.Pace(ctx)
+}
+
 // BuildBase writes a base of the version that the view shows, reads it back, and
 // returns its name. It publishes nothing: AdoptBase does. It runs beside commits. On
 // error it leaves orphans, which retention removes.
-func BuildBase(ctx context.Context, log *version.Log, view *state.Reader, unique string, opts base.Options) (version.BaseRef, error) {
+func BuildBase(ctx context.Context, log *version.Log, view *state.Reader, job BaseJob) (version.BaseRef, error) {
 	n := view.Version()
 	head, err := log.At(ctx, n)
 	if err != nil {
 		return version.BaseRef{}, err
 	}
-	id := base.ID{Version: n, Unique: unique}
-	b := base.NewBuilder(log.Store(), id, opts)
+	id := base.ID{Version: n, Unique: job.Unique}
+	b := base.NewBuilder(log.Store(), id, job.Parts)
 	seal := base.Seal{
 		Head:    base.Head{Hash: hex.EncodeToString(head.Ledger.Hash[:]), At: head.Entry.At},
 		Digests: map[lockstep.Collection]string{}, Sums: map[lockstep.Collection][]byte{},
@@ -53,7 +72,7 @@ func BuildBase(ctx context.Context, log *version.Log, view *state.Reader, unique
 	for _, name := range names {
 		t := view.Tally(name)
 		seal.Digests[name], seal.Sums[name] = t.Sum.Digest(), t.Sum.Bytes()
-		if err := addAll(ctx, b, view, name); err != nil {
+		if err := job.addAll(ctx, b, view, name); err != nil {
 			return version.BaseRef{}, fmt.Errorf("base of version %d: %s: %w", n, name, err)
 		}
 	}
@@ -61,30 +80,43 @@ func BuildBase(ctx context.Context, log *version.Log, view *state.Reader, unique
 	if err != nil {
 		return version.BaseRef{}, fmt.Errorf("base of version %d: %w", n, err)
 	}
-	return version.BaseRef{Version: n, Unique: unique, Bytes: m.Bytes()}, checkBase(ctx, log, id, view)
+	return version.BaseRef{Version: n, Unique: job.Unique, Bytes: m.Bytes()}, job.check(ctx, log, id, view)
 }
 
-func addAll(ctx context.Context, b *base.Builder, view *state.Reader, name lockstep.Collection) error {
+func (j *BaseJob) addAll(ctx context.Context, b *base.Builder, view *state.Reader, name lockstep.Collection) (err error) {
+	vectors, err := view.Vectors(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vectors.Close()) }()
+	var author lockstep.Author
+	var vector []float32
+	rows := int64(0)
 	return view.Scan(ctx, name, "", func(row state.Row) error {
+		rows++
+		if err := j.pace(ctx, rows); err != nil {
+			return err
+		}
 		rec, err := version.DecodeRecord(string(row.ID), row.Record)
 		if err != nil {
 			return err
 		}
-		v, err := view.Vector(ctx, name, rec.ID, rec.Vector)
-		if err != nil {
-			return err
+		vector = vector[:0]
+		if rec.Vector.Dim > 0 {
+			v, err := vectors.Next(ctx, rec.ID)
+			if err != nil {
+				return err
+			}
+			vector = version.AppendVectorOf(vector, v)
 		}
-		var vector []float32
-		if v != nil {
-			vector = version.VectorOf(v)
-		}
-		return b.Add(ctx, base.Row{Collection: name, Record: rec, Author: row.Author()}, vector)
+		author = row.AuthorLike(author)
+		return b.Add(ctx, base.Row{Collection: name, Record: rec, Author: author}, vector)
 	})
 }
 
-// checkBase recomputes the sums from the written files: what is adopted is what is
+// check recomputes the sums from the written files: what is adopted is what is
 // really there (TRAPS T32).
-func checkBase(ctx context.Context, log *version.Log, id base.ID, view *state.Reader) error {
+func (j *BaseJob) check(ctx context.Context, log *version.Log, id base.ID, view *state.Reader) error {
 	b, err := base.Open(ctx, log.Store(), id.Version, id.Unique)
 	if err != nil {
 		return fmt.Errorf("check the base of version %d: %w", id.Version, err)
@@ -100,6 +132,9 @@ func checkBase(ctx context.Context, log *version.Log, id base.ID, view *state.Re
 			buf = version.AppendRecord(buf[:0], &row.Record)
 			h.Add(&t.Sum, row.Record.ID, buf)
 			t.Records++
+			if err := j.pace(ctx, t.Records); err != nil {
+				return err
+			}
 		}
 		if t != view.Tally(c.Name) {
 			return fmt.Errorf("check the base of version %d: %w: %s reads back with another digest", id.Version, lockstep.ErrCorrupt, c.Name)

@@ -19,7 +19,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"lockstep/internal/adapter/local"
-	"lockstep/internal/base"
 	"lockstep/internal/blob"
 	"lockstep/internal/compact"
 	"lockstep/internal/handler"
@@ -122,7 +121,7 @@ func rebased(ctx context.Context, log *version.Log, st *state.State, c *compact.
 		return err
 	}
 	defer func() { err = errors.Join(err, view.Close()) }()
-	ref, err := compact.BuildBase(ctx, log, view, fmt.Sprintf("p%d", os.Getpid()), base.Options{})
+	ref, err := compact.BuildBase(ctx, log, view, compact.BaseJob{Unique: fmt.Sprintf("p%d", os.Getpid())})
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"lockstep/internal/base"
 	"lockstep/internal/compact"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/state"
@@ -152,7 +151,7 @@ func (p *compaction) bases(ctx context.Context) {
 			p.w.violated(err)
 		}
 	}()
-	ref, err := compact.BuildBase(ctx, p.vlog, view, hex.EncodeToString(unique[:]), base.Options{})
+	ref, err := compact.BuildBase(ctx, p.vlog, view, compact.BaseJob{Unique: hex.EncodeToString(unique[:])})
 	if p.done("build a base", err) {
 		p.w.count.bases++
 		p.base = &ref

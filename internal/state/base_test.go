@@ -53,7 +53,7 @@ func (h *history) adopt(t *testing.T, st *state.State) {
 	move(t, st, h.World, h.Head())
 	r := read(t, st)
 	defer r.Close()
-	ref, err := compact.BuildBase(t.Context(), h.Log, r, fmt.Sprint("k", len(h.refs)), base.Options{PartRows: 16})
+	ref, err := compact.BuildBase(t.Context(), h.Log, r, compact.BaseJob{Unique: fmt.Sprint("k", len(h.refs)), Parts: base.Options{PartRows: 16}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,12 +22,14 @@ func AppendVector(dst []byte, v []float32) []byte {
 }
 
 // VectorOf is the reverse of AppendVector; surplus bytes are ignored.
-func VectorOf(b []byte) []float32 {
-	out := make([]float32, len(b)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+func VectorOf(b []byte) []float32 { return AppendVectorOf(make([]float32, 0, len(b)/4), b) }
+
+// AppendVectorOf is VectorOf into dst.
+func AppendVectorOf(dst []float32, b []byte) []float32 {
+	for ; len(b) >= 4; b = b[4:] {
+		dst = append(dst, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}
-	return out
+	return dst
 }
 
 // RefOf returns the reference by which a record names the vector whose bytes,
