@@ -2,25 +2,14 @@ package compact
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-
-	"github.com/zeebo/blake3"
 
 	"lockstep/internal/blob"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
 )
-
-// importKey names the archived form of one import: of one message, collection and
-// location.
-func importKey(message string, ref handler.ImportRef) string {
-	h := blake3.New()
-	fmt.Fprintf(h, "lockstep/import/1 %q %q %q", message, ref.Collection, ref.Location)
-	return "import/" + hex.EncodeToString(h.Sum(nil))
-}
 
 // fetch resolves the imports of a unit. What was imported once is archived in the
 // store and taken from there ever after: a replay must not need the bucket, whose
@@ -29,7 +18,7 @@ func importKey(message string, ref handler.ImportRef) string {
 // nobody's, and fails the commit.
 func (p *planner) fetch(ctx context.Context, refs []handler.ImportRef, unit []lockstep.Message, s *sight) error {
 	for _, ref := range refs {
-		key := importKey(unit[ref.Message].ID, ref)
+		key := version.ImportKey(unit[ref.Message].ID, ref.Collection, ref.Location)
 		got, err := p.archived(ctx, key, ref)
 		if errors.Is(err, lockstep.ErrNotFound) {
 			if got, err = p.importer.Import(ctx, ref); err != nil {

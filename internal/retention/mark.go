@@ -20,7 +20,7 @@ type mark struct {
 	tree   *tree
 	pins   []Pin
 	modified,
-	objects map[string]blob.Meta // entries; deltas, base parts and pins
+	objects map[string]blob.Meta // entries; deltas, base parts, imports and pins
 
 	present  map[base.ID]bool // bases with a manifest
 	newestOf map[string]uint64
@@ -29,6 +29,7 @@ type mark struct {
 	roots    int
 	bases    map[base.ID]bool
 	deltas   map[string]bool // of the entries from low on
+	imports  imports
 	warnings []string
 	frozen   bool // a root cannot be rebuilt as it is: take nothing more from it
 }
@@ -51,7 +52,7 @@ func look(ctx context.Context, log *version.Log, p Policy, now time.Time) (*mark
 	if m.modified, err = listed(ctx, log.Store(), version.LogPrefix+"/"); err != nil {
 		return nil, err
 	}
-	if m.objects, err = listed(ctx, log.Store(), deltaPrefix, base.Prefix, pinPrefix); err != nil {
+	if m.objects, err = listed(ctx, log.Store(), deltaPrefix, base.Prefix, version.ImportPrefix, pinPrefix); err != nil {
 		return nil, err
 	}
 	if m.tree, err = readTree(ctx, log); err != nil {
@@ -59,7 +60,7 @@ func look(ctx context.Context, log *version.Log, p Policy, now time.Time) (*mark
 	}
 	m.findBases()
 	m.settle()
-	return m, nil
+	return m, m.markImports(ctx, log)
 }
 
 const deltaPrefix = "delta/"

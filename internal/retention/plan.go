@@ -26,6 +26,7 @@ const (
 	OldBase      Reason = "base that nothing kept is rebuilt from"
 	OrphanDelta  Reason = "orphan: delta that no version names"
 	OrphanBase   Reason = "orphan: part of an unfinished base"
+	OldImport    Reason = "import of a message that no kept version holds"
 	OldPin       Reason = "pin that was replaced or has run out"
 )
 
@@ -173,7 +174,7 @@ func deletable(key string) bool {
 	if blob.CheckKey(key) != nil {
 		return false
 	}
-	for _, prefix := range []string{version.LogPrefix + "/", deltaPrefix, base.Prefix, pinPrefix} {
+	for _, prefix := range []string{version.LogPrefix + "/", deltaPrefix, base.Prefix, version.ImportPrefix, pinPrefix} {
 		if strings.HasPrefix(key, prefix) {
 			return true
 		}
@@ -202,13 +203,15 @@ func (m *mark) dead() []Item {
 		if m.live(o) {
 			continue
 		}
-		orphan := !o.Modified.Add(m.policy.Orphans).After(m.now)
+		orphan := m.orphaned(o)
 		switch id, _, isBase := base.ParseKey(o.Key); {
 		case retired[o.Key]:
 			add(o, RetiredDelta)
 		case !orphan:
 		case strings.HasPrefix(o.Key, deltaPrefix):
 			add(o, OrphanDelta)
+		case strings.HasPrefix(o.Key, version.ImportPrefix):
+			add(o, OldImport)
 		case strings.HasPrefix(o.Key, pinPrefix):
 			add(o, OldPin)
 		case isBase && m.present[id]:
@@ -220,6 +223,9 @@ func (m *mark) dead() []Item {
 	slices.SortFunc(out, byOrder)
 	return out
 }
+
+// orphaned says whether an object that nothing names is old enough to go.
+func (m *mark) orphaned(o blob.Meta) bool { return !o.Modified.Add(m.policy.Orphans).After(m.now) }
 
 func byOrder(a, b Item) int {
 	kind := func(key string) int {
@@ -254,6 +260,8 @@ func (m *mark) live(o blob.Meta) bool {
 	case strings.HasPrefix(o.Key, base.Prefix):
 		id, _, ok := base.ParseKey(o.Key)
 		return !ok || m.bases[id]
+	case strings.HasPrefix(o.Key, version.ImportPrefix):
+		return m.imports.live(o.Key)
 	case strings.HasPrefix(o.Key, pinPrefix):
 		return m.livePin(o.Key)
 	}
