@@ -130,7 +130,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.State, err = state.Open(a.stateDir, a.Format.Store, state.NewBases(a.Blobs), state.Options{}); err != nil {
 		return err
 	}
-	a.Compactor, err = compact.New(a.Log, a.State, a.Revision, importerOf(a.Config), compact.Options{
+	a.Compactor, err = compact.New(a.Log, a.State, compact.Only(a.Revision), importerOf(a.Config), compact.Options{
 		Actor: a.opts.Actor, Now: a.opts.Now, BaseFactor: a.Config.Compact.BaseFactor, Log: a.opts.Log,
 	})
 	if err != nil {

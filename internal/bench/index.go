@@ -56,7 +56,7 @@ func openIndex(ctx context.Context, dir string, imports compact.Importer, now fu
 	}
 	rev, err := app.Revision(cfg)
 	if err == nil {
-		ix.Compactor, err = compact.New(ix.log, ix.state, rev, imports, compact.Options{Actor: "bench", Now: now})
+		ix.Compactor, err = compact.New(ix.log, ix.state, compact.Only(rev), imports, compact.Options{Actor: "bench", Now: now})
 	}
 	if err == nil {
 		err = ix.CatchUp(ctx)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"lockstep/internal/change"
-	"lockstep/internal/handler"
 	"lockstep/internal/ledger"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/state"
@@ -28,6 +27,9 @@ type Options struct {
 	BaseChain  int              // nor fewer deltas than this, unless BaseBytes is passed; default 1024
 	Replay     int              // messages of a backlog in one commit; default 2,000
 	Log        *slog.Logger     // default: discard
+	// CandidateBudget bounds one call of a candidate, so that one that hangs costs a batch
+	// this much and not more; default 2 s. Stable takes as long as it takes.
+	CandidateBudget time.Duration
 }
 
 // Compactor commits inputs as versions. Its methods may be called by one goroutine
@@ -35,9 +37,8 @@ type Options struct {
 type Compactor struct {
 	log      *version.Log
 	state    *state.State
-	rev      handler.Revision
-	desc     handler.Description
-	classify *change.Classifier
+	router   Router
+	arms     *arms // as routed last; nil before the first Refresh
 	importer Importer
 	opts     Options
 
@@ -49,13 +50,9 @@ type Compactor struct {
 	counts   map[lockstep.Outcome]int // outcomes without effect since the last version
 }
 
-// New returns a compactor of rev on the log, working on st. It reads nothing yet.
-func New(log *version.Log, st *state.State, rev handler.Revision, importer Importer, opts Options) (*Compactor, error) {
-	desc := rev.Handler.Describe()
-	classify, err := change.NewClassifier(desc.Entities)
-	if err != nil {
-		return nil, fmt.Errorf("revision %s: %w", rev, err)
-	}
+// New returns a compactor on the log, working on st, whose revisions the router names.
+// It reads nothing yet.
+func New(log *version.Log, st *state.State, router Router, importer Importer, opts Options) (*Compactor, error) {
 	if opts.Now == nil {
 		return nil, fmt.Errorf("compactor: %w: no clock", lockstep.ErrInvalid)
 	}
@@ -77,10 +74,13 @@ func New(log *version.Log, st *state.State, rev handler.Revision, importer Impor
 	if opts.Replay <= 0 {
 		opts.Replay = 2000
 	}
+	if opts.CandidateBudget <= 0 {
+		opts.CandidateBudget = 2 * time.Second
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Compactor{log: log, state: st, rev: rev, desc: desc, classify: classify, importer: importer, opts: opts, counts: map[lockstep.Outcome]int{}}
+	c := &Compactor{log: log, state: st, router: router, importer: importer, opts: opts, counts: map[lockstep.Outcome]int{}}
 	for range opts.Workers {
 		f, err := version.NewFramer()
 		if err != nil {
@@ -117,6 +117,9 @@ func (c *Compactor) Refresh(ctx context.Context) error {
 	if err := c.CatchUp(ctx); err != nil {
 		return err
 	}
+	if err := c.route(ctx); err != nil {
+		return err
+	}
 	return c.replayBacklog(ctx)
 }
 
@@ -142,7 +145,7 @@ func (c *Compactor) CatchUp(ctx context.Context) error {
 	return nil
 }
 
-func (c *Compactor) schema() change.Schema { return c.desc.Key }
+func (c *Compactor) schema() change.Schema { return c.arms.stable.desc.Key }
 
 // Poll looks whether another process has appended to the log, so that the next
 // commit starts from there.

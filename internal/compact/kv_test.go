@@ -119,7 +119,7 @@ func newRig(t testing.TB, store *blob.Mem, h handler.Handler) *rig {
 		}
 	})
 	vlog := version.NewLog(store, ledger.Options{Now: clock})
-	c, err := New(vlog, st, handler.NewRevision(h), noImports{}, Options{Now: clock})
+	c, err := New(vlog, st, Only(handler.NewRevision(h)), noImports{}, Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

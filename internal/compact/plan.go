@@ -20,10 +20,9 @@ import (
 // goroutine has its own.
 type planner struct {
 	reader   *state.Reader
-	rev      handler.Revision
-	desc     handler.Description
-	revision string // rev.ID()
-	classify *change.Classifier
+	arms     *arms
+	arm      *arm // who decides about the job at hand
+	clock    func() time.Time
 	schema   change.Schema
 	importer Importer
 	store    blob.Store      // archives imports
@@ -46,14 +45,15 @@ func (p *planner) plan(ctx context.Context, j *job) (*planned, error) {
 			return nil, err
 		}
 	}
-	out, failed, reason, err := p.attempt(ctx, j)
+	got, err := p.decided(ctx, j)
 	if err != nil {
 		return nil, err
 	}
+	out := got.out
 	if j.retry != nil {
-		err = p.settle(out, failed, reason)
+		err = p.settle(out, got.failed, got.reason)
 	} else {
-		err = p.park(ctx, out, failed, reason)
+		err = p.park(ctx, out, got.failed, got.reason)
 	}
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 	for _, id := range s.itemIDs() {
 		out.ranges = append(out.ranges, span{c: lockstep.Table, id: id})
 	}
-	if len(unit) > 0 {
+	if out.asked = len(unit) > 0; out.asked {
 		if err := p.decide(ctx, out, s, unit, at); err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 // merge classifies the message and says what it would make of its item as the job has
 // left it so far. Known is nil for a message that is ignored by rule.
 func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, err error) {
-	entity, ok := p.classify.Entity(m.Change.Key)
+	entity, ok := p.arm.classify.Entity(m.Change.Key)
 	if !ok || entity == "" {
 		return nil, change.Merged{Outcome: lockstep.Ignored}, nil
 	}
@@ -147,7 +147,7 @@ func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got cha
 
 // decide asks the handler and turns its answer into mutations with images.
 func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []lockstep.Message, at []int) error {
-	reads := p.rev.Handler.Reads(unit)
+	reads := p.arm.rev.Handler.Reads(unit)
 	for _, r := range reads.Records {
 		out.ranges = append(out.ranges, span{r.Collection, r.ID, r.Prefix})
 	}
@@ -166,8 +166,8 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 	if err != nil {
 		return err
 	}
-	if err := handler.CheckMutations(p.desc, hu, muts, p.dims); err != nil {
-		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.rev, err)}
+	if err := handler.CheckMutations(p.arm.desc, hu, muts, p.dims); err != nil {
+		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.arm.rev, err)}
 	}
 	out.mutations = make([]version.Mutation, 0, len(muts)+len(s.items))
 	for i := range muts {
@@ -183,19 +183,27 @@ func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Muta
 	defer func() {
 		if r := recover(); r != nil {
 			where, _, _ := strings.Cut(string(debug.Stack()), "\n\n")
-			err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", p.rev, r, where)}
+			err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", p.arm.rev, r, where)}
 		}
 	}()
-	muts, err = p.rev.Handler.Plan(ctx, u)
+	call := ctx
+	if p.arm.budget > 0 {
+		var done context.CancelFunc
+		call, done = context.WithTimeout(ctx, p.arm.budget)
+		defer done()
+	}
+	muts, err = p.arm.rev.Handler.Plan(call, u)
 	switch {
 	case err == nil:
 		return muts, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case call.Err() != nil:
+		return nil, parkError{fmt.Errorf("%s: no answer within %s", p.arm.rev, p.arm.budget)}
 	case errors.Is(err, lockstep.ErrUnavailable):
 		return nil, err
 	}
-	return nil, parkError{fmt.Errorf("%s: %w", p.rev, err)}
+	return nil, parkError{fmt.Errorf("%s: %w", p.arm.rev, err)}
 }
 
 // Room for an image after: most differ from the one before by a few bytes.
@@ -214,7 +222,7 @@ type cause struct {
 func (p *planner) imaged(ctx context.Context, out *planned, s *sight, m *lockstep.Mutation, by cause) error {
 	c, id := m.Collection, m.Record.ID
 	before, ref, known := s.image(c, id)
-	vm := version.Mutation{Collection: c, ID: id, Cause: by.message, Revision: p.revision, Before: before.bytes, Author: before.author}
+	vm := version.Mutation{Collection: c, ID: id, Cause: by.message, Revision: p.arm.id, Before: before.bytes, Author: before.author}
 	if m.Op == lockstep.Delete {
 		if !known {
 			return nil

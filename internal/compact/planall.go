@@ -28,7 +28,7 @@ func (c *Compactor) planAll(ctx context.Context, jobs []*job) ([]*planned, error
 		}
 		defer func() { err = errors.Join(err, r.Close()) }()
 		p := &planner{
-			reader: r, rev: c.rev, desc: c.desc, revision: c.rev.ID(), classify: c.classify, schema: c.schema(), importer: c.importer,
+			reader: r, arms: c.arms, arm: c.arms.stable, clock: c.opts.Now, schema: c.schema(), importer: c.importer,
 			store: c.log.Store(), framer: c.framers[worker], dims: dims, parked: c.parked, now: now,
 		}
 		for {
@@ -65,7 +65,7 @@ func (j *job) name() string {
 // dims returns the dimension of every published collection that has one.
 func (c *Compactor) dims() map[lockstep.Collection]int {
 	out := map[lockstep.Collection]int{}
-	for _, s := range c.desc.Collections {
+	for _, s := range c.arms.collections() {
 		if s.Dimension > 0 {
 			out[s.Name] = s.Dimension
 		}

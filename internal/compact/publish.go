@@ -93,6 +93,7 @@ type draft struct {
 	outcomes  map[lockstep.Outcome]int
 	dims      map[lockstep.Collection]int
 	parks     bool // the parked collection changes
+	trial     version.Trial
 }
 
 func (d *draft) add(p *planned) {
@@ -118,6 +119,9 @@ func (d *draft) add(p *planned) {
 	for _, o := range p.outcomes {
 		d.outcomes[o.Outcome]++
 	}
+	if p.unit != nil {
+		d.trial.Add(p.unit)
+	}
 	if len(p.dims) > 0 && d.dims == nil {
 		d.dims = map[lockstep.Collection]int{}
 	}
@@ -134,6 +138,9 @@ func (c *Compactor) entry(d *draft, backlog *backlogStep) *version.Entry {
 		e.Backlog, e.Cause.Command = backlog.after(e.Backlog), "replay"
 	}
 	e.Collections = c.collections(d)
+	if len(d.trial.Arms) > 0 {
+		e.Trial = &version.Trial{Release: c.arms.release, Arms: d.trial.Arms}
+	}
 	return e
 }
 
@@ -145,7 +152,7 @@ func (c *Compactor) collections(d *draft) []version.CollectionState {
 		tallies[name] = sum
 	}
 	known := map[lockstep.Collection]version.CollectionState{}
-	for _, s := range c.desc.Collections {
+	for _, s := range c.arms.collections() {
 		known[s.Name] = version.CollectionState{Dimension: s.Dimension, Space: s.Space}
 	}
 	if c.head.Entry != nil {

@@ -13,7 +13,7 @@ import (
 // rebase follows the log to its new head and says which plans still hold there:
 // those whose records no foreign version touched keep their images, because an
 // image depends on its record alone. The others are planned again. When a foreign
-// version left our state's line (a reset), nothing holds.
+// version left our state's line (a reset) or is a fence, nothing holds.
 func (c *Compactor) rebase(ctx context.Context, keep, wait []*planned) (still, again []*planned, err error) {
 	from := c.state.Version()
 	c.fresh = false
@@ -38,7 +38,14 @@ func (c *Compactor) rebase(ctx context.Context, keep, wait []*planned) (still, a
 	if err := c.readParked(ctx); err != nil {
 		return nil, nil, err
 	}
-	left := len(path.Undo) > 0
+	fenced, err := c.barred(ctx, from, head.Number())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.route(ctx); err != nil {
+		return nil, nil, err
+	}
+	left := len(path.Undo) > 0 || fenced
 	dims := c.dims()
 	for _, p := range keep {
 		if left || meetsAny(p, foreign) || p.outdated(c, dims) {
@@ -48,6 +55,17 @@ func (c *Compactor) rebase(ctx context.Context, keep, wait []*planned) (still, a
 		}
 	}
 	return still, append(again, wait...), nil
+}
+
+// barred says whether a fence was put up since version from.
+func (c *Compactor) barred(ctx context.Context, from, to uint64) (bool, error) {
+	for n := from + 1; n <= to; n++ {
+		e, err := c.log.Read(ctx, n)
+		if err != nil || e.Kind == version.Fence {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // outdated says whether the plan rests on something besides records that changed:

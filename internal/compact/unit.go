@@ -47,6 +47,8 @@ type planned struct {
 	ranges    []span                      // read
 	dims      map[lockstep.Collection]int // dimensions that the job would fix
 	changed   map[string]int              // published records among the mutations, by entity
+	asked     bool                        // a handler decided about it
+	unit      *version.Units              // what it counts as for the release in progress
 }
 
 // jobsOf groups the inputs: one job per group, in order of first arrival, and one

@@ -92,7 +92,7 @@ func (s spec) session(ctx context.Context, log *version.Log, part []lockstep.Mes
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	c, err := compact.New(log, st, handler.NewRevision(notes{}), nil, compact.Options{Now: time.Now})
+	c, err := compact.New(log, st, compact.Only(handler.NewRevision(notes{})), nil, compact.Options{Now: time.Now})
 	if err != nil {
 		return err
 	}

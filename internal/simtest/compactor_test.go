@@ -30,7 +30,7 @@ func (a *actor) compactor() {
 		return
 	}
 	p := &compaction{actor: a, state: st, vlog: a.openLog(), picky: !a.fixed()}
-	p.c, err = compact.New(p.vlog, st, a.revision(), &importer{a}, compact.Options{
+	p.c, err = compact.New(p.vlog, st, compact.Only(a.revision()), &importer{a}, compact.Options{
 		Actor: a.name, Workers: 1, Now: a.now, Replay: 1 + a.w.rng.IntN(8),
 	})
 	if err != nil {
@@ -179,7 +179,7 @@ func (a *actor) resetter() {
 			w.resets--
 			a.reset(ctx, log, head.n)
 		case x < 8*w.haste:
-			_, err := compact.PutFence(ctx, log, a.name, "stop", a.now())
+			_, err := compact.PutFence(ctx, log, compact.FenceRequest{Actor: a.name, Reason: "stop", Now: a.now()})
 			a.done("fence", err)
 		}
 		done()

@@ -50,6 +50,8 @@ type Entry struct {
 	Revisions   map[string]int           `json:"revisions,omitempty"` // mutations decided by each
 	Backlog     []Span                   `json:"backlog,omitempty"`
 	Discarded   []Span                   `json:"discarded,omitempty"` // by this entry
+	Fenced      []Fenced                 `json:"fenced,omitempty"`
+	Trial       *Trial                   `json:"trial,omitempty"`
 	Cause       Cause                    `json:"cause"`
 	At          time.Time                `json:"at"` // for people; nothing is decided by it
 	SinceBase   int64                    `json:"since_base"`

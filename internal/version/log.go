@@ -175,13 +175,17 @@ func (l *Log) deltaObject(ctx context.Context, e *Entry) ([]byte, error) {
 }
 
 // Publish appends e behind prev, with its delta as encoded bytes (nil: none). It
-// sets the entry's number, format and delta reference. A large delta is written as
+// sets the entry's number, format and delta reference, and carries the fences of prev on,
+// which only an entry of kind Fence may change. A large delta is written as
 // an object of its own first, and read back when the store's answer leaves doubt.
 // Errors: ErrInvalid for what no reader would accept, ledger.ErrHeadMoved when
 // another version took the number (nothing became true), ledger.ErrUnknown when
 // that could not be settled; the delta object then stays, for retention to judge.
 func (l *Log) Publish(ctx context.Context, prev Head, e *Entry, delta []byte) (Head, error) {
 	e.Format, e.MinReader, e.Number = Format, Format, prev.Number()+1
+	if e.Kind != Fence && prev.Entry != nil {
+		e.Fenced = prev.Entry.Fenced
+	}
 	var inline []byte
 	if err := checkDelta(e, delta); err != nil {
 		return Head{}, fmt.Errorf("publish version %d: %w", e.Number, err)

@@ -1,0 +1,130 @@
+package compact
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"lockstep/internal/change"
+	"lockstep/internal/handler"
+	"lockstep/internal/version"
+)
+
+// Router says who decides about the keys of a batch. It is asked for every batch, and
+// again when another version came between, so that an answer is never older than the
+// state that is planned on.
+type Router interface {
+	// Route returns the routing as it is now. On error nothing is committed: who decides
+	// is never guessed.
+	Route(ctx context.Context) (Routing, error)
+}
+
+// Routing is who decides.
+type Routing struct {
+	Stable handler.Revision
+	// Candidate decides about the keys for which Canary says so; no Handler: none.
+	Candidate handler.Revision
+	Canary    func(key string) bool
+	// Release names the release in progress, for which units are counted; "": none.
+	Release string
+}
+
+// Only returns the router that has rev decide about everything.
+func Only(rev handler.Revision) Router { return only{rev} }
+
+type only struct{ rev handler.Revision }
+
+func (o only) Route(context.Context) (Routing, error) { return Routing{Stable: o.rev}, nil }
+
+// arm is one revision as the compactor works with it.
+type arm struct {
+	rev      handler.Revision
+	id       string
+	desc     handler.Description
+	classify *change.Classifier
+	budget   time.Duration // for one call of the handler; 0: as long as it takes
+}
+
+func newArm(rev handler.Revision, budget time.Duration) (*arm, error) {
+	desc := rev.Handler.Describe()
+	classify, err := change.NewClassifier(desc.Entities)
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", rev, err)
+	}
+	return &arm{rev: rev, id: rev.ID(), desc: desc, classify: classify, budget: budget}, nil
+}
+
+// arms are who decides about one batch.
+type arms struct {
+	stable    *arm
+	candidate *arm // nil: nobody but stable
+	canary    func(key string) bool
+	release   string
+}
+
+// of says who decides about a key.
+func (a *arms) of(key string) *arm {
+	if a.candidate != nil && a.canary != nil && a.canary(key) {
+		return a.candidate
+	}
+	return a.stable
+}
+
+// other returns the revision against which a failure is held, nil when there is none.
+func (a *arms) other(than *arm) *arm {
+	if than == a.stable {
+		return a.candidate
+	}
+	return a.stable
+}
+
+// collections returns what the revisions declare, stable's word first.
+func (a *arms) collections() []handler.CollectionSpec {
+	out := slices.Clone(a.stable.desc.Collections)
+	if a.candidate == nil {
+		return out
+	}
+	for _, s := range a.candidate.desc.Collections {
+		if !slices.ContainsFunc(out, func(o handler.CollectionSpec) bool { return o.Name == s.Name }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// route asks who decides from here on. A candidate that the head fences off does not,
+// whatever the router says: the fence is the newer word.
+func (c *Compactor) route(ctx context.Context) error {
+	r, err := c.router.Route(ctx)
+	if err != nil {
+		return fmt.Errorf("find out who decides: %w", err)
+	}
+	next := &arms{canary: r.Canary, release: r.Release}
+	if next.stable, err = c.armOf(r.Stable, 0); err != nil {
+		return err
+	}
+	if r.Candidate.Handler != nil && !c.fenced(r.Candidate.ID()) {
+		if next.candidate, err = c.armOf(r.Candidate, c.opts.CandidateBudget); err != nil {
+			return err
+		}
+	}
+	c.arms = next
+	return nil
+}
+
+// armOf keeps the arms of the last routing, so that rules are not compiled again.
+func (c *Compactor) armOf(rev handler.Revision, budget time.Duration) (*arm, error) {
+	if c.arms != nil {
+		for _, a := range []*arm{c.arms.stable, c.arms.candidate} {
+			if a != nil && a.rev.Hash == rev.Hash && a.budget == budget {
+				return a, nil
+			}
+		}
+	}
+	return newArm(rev, budget)
+}
+
+func (c *Compactor) fenced(revision string) bool {
+	return c.head.Entry != nil && slices.ContainsFunc(c.head.Entry.Fenced, func(f version.Fenced) bool { return f.Revision == revision })
+}

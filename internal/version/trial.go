@@ -1,0 +1,85 @@
+package version
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Fenced is a revision that may not write any more, whatever the routing says: the
+// first write of an abort, and the one that counts. Every later entry carries it on.
+type Fenced struct {
+	Revision string `json:"revision"` // handler.Revision.ID
+	Reason   string `json:"reason,omitempty"`
+	Since    uint64 `json:"since"` // the version that put it up
+}
+
+// Trial is how the units of work went that an entry publishes, by who decided them, while
+// a release is in progress. It is the evidence that the release is judged by: in the entry
+// itself, so that a unit counts exactly when it was published.
+type Trial struct {
+	Release string  `json:"release"`
+	Arms    []Units `json:"arms"`
+}
+
+// Units counts units of work of one revision and one class of size. A unit is what one
+// partition key had in one batch and a handler was asked about for the first time: what
+// is tried again is not counted again.
+type Units struct {
+	Revision string `json:"revision"`
+	Class    int    `json:"class"` // UnitClass of its messages
+	Units    int    `json:"units"`
+	// Bad units failed with this revision and not with the other one. Both counts those
+	// that failed with both: bad data, which judges nobody; they are not among Units.
+	Bad  int `json:"bad,omitempty"`
+	Both int `json:"both,omitempty"`
+	// Took counts units by duration: key k those that took less than 2^k microseconds
+	// and not less than half of it.
+	Took map[int]int `json:"took,omitempty"`
+	// Events counts messages by kind of event, so that a bake can tell what it has seen.
+	Events map[string]int `json:"events,omitempty"`
+	// Keys are hashes of the keys of bad units, at most MaxBadKeys of them: a key that
+	// always fails is one unit and not one for every batch.
+	Keys []string `json:"keys,omitempty"`
+}
+
+// MaxBadKeys bounds Units.Keys.
+const MaxBadKeys = 16
+
+// UnitClass is the class of size of a unit of so many messages: 0 for one, 1 up to 4, 2
+// up to 16, 3 for more. A larger unit fails more often whatever the code, so that units
+// are compared within a class.
+func UnitClass(messages int) int {
+	switch {
+	case messages <= 1:
+		return 0
+	case messages <= 4:
+		return 1
+	case messages <= 16:
+		return 2
+	}
+	return 3
+}
+
+// Add counts the units of u, which has one revision and class, among those of t.
+func (t *Trial) Add(u *Units) {
+	i, found := slices.BinarySearchFunc(t.Arms, u, func(a Units, u *Units) int {
+		return cmp.Or(strings.Compare(a.Revision, u.Revision), cmp.Compare(a.Class, u.Class))
+	})
+	if !found {
+		t.Arms = slices.Insert(t.Arms, i, Units{Revision: u.Revision, Class: u.Class, Took: map[int]int{}, Events: map[string]int{}})
+	}
+	a := &t.Arms[i]
+	a.Units, a.Bad, a.Both = a.Units+u.Units, a.Bad+u.Bad, a.Both+u.Both
+	for k, n := range u.Took {
+		a.Took[k] += n
+	}
+	for k, n := range u.Events {
+		a.Events[k] += n
+	}
+	for _, k := range u.Keys {
+		if len(a.Keys) < MaxBadKeys && !slices.Contains(a.Keys, k) {
+			a.Keys = append(a.Keys, k)
+		}
+	}
+}
