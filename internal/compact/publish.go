@@ -139,7 +139,7 @@ func (c *Compactor) entry(d *draft, backlog *backlogStep) *version.Entry {
 	}
 	e.Collections = c.collections(d)
 	if len(d.trial.Arms) > 0 {
-		e.Trial = &version.Trial{Release: c.arms.release, Arms: d.trial.Arms}
+		e.Trial = &version.Trial{Name: c.arms.trial, Arms: d.trial.Arms}
 	}
 	return e
 }

@@ -190,50 +190,35 @@ func Release(ctx context.Context, log *version.Log, actor, reason string, now ti
 
 // FenceRequest asks for a fence.
 type FenceRequest struct {
-	Bar    []string // ids of revisions that may not write from here on
-	Lift   []string // ids of revisions that may again
-	Actor  string
-	Reason string
-	Now    time.Time
+	Trial    string // to be ended; "": none, only what is planned now loses
+	Revision string // the id of its candidate
+	Actor    string
+	Reason   string
+	Now      time.Time
 }
 
 // PutFence publishes an entry that changes no record, so that everything planned before
-// it loses its commit and is planned again, without the revisions that it bars. When all
-// of what it asks for is so already, and it asks for something, nothing is published and
-// the newest version is returned.
+// it loses its commit and is planned again, without the candidate of the trial that it
+// ends. When that trial is ended already, nothing is published and the newest version is
+// returned.
 func PutFence(ctx context.Context, log *version.Log, req FenceRequest) (version.Head, error) {
 	cause := version.Cause{Command: "fence", Actor: req.Actor, Reason: req.Reason}
 	return amend(ctx, log, cause, req.Now, func(e *version.Entry) error {
-		fences, changed := req.apply(e.Fenced, e.Parent+1)
-		if !changed && len(req.Bar)+len(req.Lift) > 0 {
+		if req.Trial == "" {
+			return nil
+		}
+		if slices.ContainsFunc(e.Fenced, func(f version.Fenced) bool { return f.Trial == req.Trial }) {
 			return errAsAsked
 		}
-		e.Fenced = fences
+		f := version.Fenced{Trial: req.Trial, Revision: req.Revision, Reason: req.Reason, Since: e.Parent + 1}
+		e.Fenced = append(slices.Clone(e.Fenced), f)
+		e.Fenced = e.Fenced[max(0, len(e.Fenced)-version.MaxFenced):]
 		return nil
 	})
 }
 
 // errAsAsked says that the newest version is as the request wants it.
 var errAsAsked = errors.New("it is so already")
-
-// apply returns the fences after the request, put up by version n, and whether they differ.
-func (req *FenceRequest) apply(fences []version.Fenced, n uint64) (out []version.Fenced, changed bool) {
-	out = slices.Clone(fences)
-	at := func(id string) int {
-		return slices.IndexFunc(out, func(f version.Fenced) bool { return f.Revision == id })
-	}
-	for _, id := range req.Lift {
-		if i := at(id); i >= 0 {
-			out, changed = slices.Delete(out, i, i+1), true
-		}
-	}
-	for _, id := range req.Bar {
-		if at(id) < 0 {
-			out, changed = append(out, version.Fenced{Revision: id, Reason: req.Reason, Since: n}), true
-		}
-	}
-	return out, changed
-}
 
 // amend publishes an entry with the state of the head and what change does to the
 // rest of it.

@@ -26,8 +26,9 @@ type Routing struct {
 	// Candidate decides about the keys for which Canary says so; no Handler: none.
 	Candidate handler.Revision
 	Canary    func(key string) bool
-	// Release names the release in progress, for which units are counted; "": none.
-	Release string
+	// Trial names the attempt of a release that is in progress: units are counted for it,
+	// and a fence ends it. "": none, and no candidate either.
+	Trial string
 }
 
 // Only returns the router that has rev decide about everything.
@@ -60,7 +61,7 @@ type arms struct {
 	stable    *arm
 	candidate *arm // nil: nobody but stable
 	canary    func(key string) bool
-	release   string
+	trial     string
 }
 
 // of says who decides about a key.
@@ -93,18 +94,18 @@ func (a *arms) collections() []handler.CollectionSpec {
 	return out
 }
 
-// route asks who decides from here on. A candidate that the head fences off does not,
+// route asks who decides from here on. A candidate whose trial the head fences off does not,
 // whatever the router says: the fence is the newer word.
 func (c *Compactor) route(ctx context.Context) error {
 	r, err := c.router.Route(ctx)
 	if err != nil {
 		return fmt.Errorf("find out who decides: %w", err)
 	}
-	next := &arms{canary: r.Canary, release: r.Release}
+	next := &arms{canary: r.Canary, trial: r.Trial}
 	if next.stable, err = c.armOf(r.Stable, 0); err != nil {
 		return err
 	}
-	if r.Candidate.Handler != nil && !c.fenced(r.Candidate.ID()) {
+	if r.Candidate.Handler != nil && r.Trial != "" && !c.fenced(r.Trial) {
 		if next.candidate, err = c.armOf(r.Candidate, c.opts.CandidateBudget); err != nil {
 			return err
 		}
@@ -125,6 +126,6 @@ func (c *Compactor) armOf(rev handler.Revision, budget time.Duration) (*arm, err
 	return newArm(rev, budget)
 }
 
-func (c *Compactor) fenced(revision string) bool {
-	return c.head.Entry != nil && slices.ContainsFunc(c.head.Entry.Fenced, func(f version.Fenced) bool { return f.Revision == revision })
+func (c *Compactor) fenced(trial string) bool {
+	return c.head.Entry != nil && slices.ContainsFunc(c.head.Entry.Fenced, func(f version.Fenced) bool { return f.Trial == trial })
 }

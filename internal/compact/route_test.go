@@ -43,7 +43,7 @@ func onTrial(t *testing.T, plan func(context.Context, handler.Unit, []lockstep.M
 	t.Helper()
 	r := newRig(t, nil, kv{})
 	router := &tilted{Routing{
-		Stable: handler.NewRevision(kv{}), Candidate: handler.NewRevision(candidate{plan: plan}), Release: "r1",
+		Stable: handler.NewRevision(kv{}), Candidate: handler.NewRevision(candidate{plan: plan}), Trial: "r1",
 		Canary: func(key string) bool { return key == "G1" },
 	}}
 	r.router = router
@@ -87,7 +87,7 @@ func TestTheCandidateDecidesAboutItsKeysAndIsNamedAsAuthor(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{stable: 1, cand: 2}, e.Revisions); diff != "" {
 		t.Errorf("revisions (-want +got):\n%s", diff)
 	}
-	if e.Trial.Release != "r1" || e.Trial.Arms[1].Events["MODIFY"] != 2 {
+	if e.Trial.Name != "r1" || e.Trial.Arms[1].Events["MODIFY"] != 2 {
 		t.Errorf("trial %+v", e.Trial)
 	}
 	r.commit(set("G1", "K1", "a", 1)) // a redelivery is no unit
@@ -160,7 +160,7 @@ func TestNothingPlannedBeforeAFenceIsPublishedBehindIt(t *testing.T) {
 	r, _ := onTrial(t, shout)
 	r.commit(set("G1", "K1", "a", 1))
 	cand := r.router.(*tilted).Candidate.ID()
-	if _, err := PutFence(t.Context(), r.vlog, FenceRequest{Bar: []string{cand}, Actor: "me", Reason: "bad", Now: time.Unix(3, 0)}); err != nil {
+	if _, err := PutFence(t.Context(), r.vlog, FenceRequest{Trial: "r1", Revision: cand, Actor: "me", Reason: "bad", Now: time.Unix(3, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	// r does not know of the fence, and its router goes on naming the candidate: it plans,
@@ -170,17 +170,14 @@ func TestNothingPlannedBeforeAFenceIsPublishedBehindIt(t *testing.T) {
 	if n := r.Head().Entry.Revisions[cand]; n != 0 || r.Head().Number() != 3 {
 		t.Errorf("version %d has %d mutations of the candidate", r.Head().Number(), n)
 	}
-	if f := r.Head().Entry.Fenced; len(f) != 1 || f[0] != (version.Fenced{Revision: cand, Reason: "bad", Since: 2}) {
+	if f := r.Head().Entry.Fenced; len(f) != 1 || f[0] != (version.Fenced{Trial: "r1", Revision: cand, Reason: "bad", Since: 2}) {
 		t.Errorf("fences %+v", f)
 	}
-	again, err := PutFence(t.Context(), r.vlog, FenceRequest{Bar: []string{cand}, Now: time.Unix(4, 0)})
+	again, err := PutFence(t.Context(), r.vlog, FenceRequest{Trial: "r1", Revision: cand, Now: time.Unix(4, 0)})
 	if err != nil || again.Number() != 3 {
 		t.Errorf("the same fence again is version %d, %v", again.Number(), err)
 	}
-	if _, err := PutFence(t.Context(), r.vlog, FenceRequest{Lift: []string{cand}, Now: time.Unix(5, 0)}); err != nil {
-		t.Fatal(err)
-	}
-	r.Poll()
+	r.router.(*tilted).Trial = "r1.2" // another attempt has the right to another judgement
 	r.commit(set("G1", "K3", "d", 4))
 	wantThings(t, r, "G1/K1=a! G1/K2=b G1/K3=d! G2/K1=c")
 }
@@ -188,8 +185,7 @@ func TestNothingPlannedBeforeAFenceIsPublishedBehindIt(t *testing.T) {
 func TestAResetKeepsTheFences(t *testing.T) {
 	r, _ := onTrial(t, shout)
 	r.commit(set("G1", "K1", "a", 1))
-	cand := r.router.(*tilted).Candidate.ID()
-	if _, err := PutFence(t.Context(), r.vlog, FenceRequest{Bar: []string{cand}, Now: time.Unix(3, 0)}); err != nil {
+	if _, err := PutFence(t.Context(), r.vlog, FenceRequest{Trial: "r1", Now: time.Unix(3, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, head, err := DoReset(t.Context(), r.vlog, ResetRequest{To: 0, Mode: ResetReplay, Now: time.Unix(4, 0)}); err != nil || len(head.Entry.Fenced) != 1 {

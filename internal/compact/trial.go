@@ -32,7 +32,7 @@ func (p *planner) decided(ctx context.Context, j *job) (*tried, error) {
 		return p.tryArm(ctx, j, p.arms.stable)
 	}
 	first, other := p.arms.of(j.group), (*arm)(nil)
-	if p.arms.release != "" && j.retry == nil {
+	if p.arms.trial != "" && j.retry == nil {
 		other = p.arms.other(first)
 	}
 	got, err := p.tryArm(ctx, j, first)
@@ -108,7 +108,7 @@ const (
 // or was asked before, is none.
 func (p *planner) count(t *tried, a *arm, v verdict) {
 	j := t.out.job
-	if p.arms.release == "" || j.retry != nil || !t.out.asked && v == verdictGood {
+	if p.arms.trial == "" || j.retry != nil || !t.out.asked && v == verdictGood {
 		return
 	}
 	u := &version.Units{Revision: a.id, Class: version.UnitClass(len(j.messages))}

@@ -6,20 +6,26 @@ import (
 	"strings"
 )
 
-// Fenced is a revision that may not write any more, whatever the routing says: the
-// first write of an abort, and the one that counts. Every later entry carries it on.
+// Fenced is a trial that is over: its candidate may not write any more, whatever the
+// routing says. It is the first write of an abort, and the one that counts. Later entries
+// carry it on.
 type Fenced struct {
-	Revision string `json:"revision"` // handler.Revision.ID
+	Trial    string `json:"trial"`    // one attempt of one release
+	Revision string `json:"revision"` // handler.Revision.ID of its candidate
 	Reason   string `json:"reason,omitempty"`
 	Since    uint64 `json:"since"` // the version that put it up
 }
+
+// MaxFenced is how many fences an entry carries on, the newest: what was planned so many
+// trials ago cannot be published any more for other reasons.
+const MaxFenced = 32
 
 // Trial is how the units of work went that an entry publishes, by who decided them, while
 // a release is in progress. It is the evidence that the release is judged by: in the entry
 // itself, so that a unit counts exactly when it was published.
 type Trial struct {
-	Release string  `json:"release"`
-	Arms    []Units `json:"arms"`
+	Name string  `json:"name"` // of one attempt of one release
+	Arms []Units `json:"arms"`
 }
 
 // Units counts units of work of one revision and one class of size. A unit is what one
