@@ -35,6 +35,9 @@ type Config struct {
 	Compact     Compact
 	Follower    Follower
 	Retention   Retention
+	Environment string    // which one this is, in the words of releases
+	Programs    []Program // further revisions, in the order of the file
+	Release     Release
 	Collections map[lockstep.Collection]Collection // overrides of what the handler says
 }
 
@@ -122,6 +125,8 @@ func Default() Config {
 			Directory: chromaUnder(data), Command: []string{"chroma"}, Every: time.Second, Keep: 2, Enabled: "auto",
 		}},
 		Retention:   Retention{Keep: 7 * 24 * time.Hour},
+		Environment: DefaultEnvironment,
+		Release:     Release{Watch: time.Second, Budget: 2 * time.Second},
 		Collections: map[lockstep.Collection]Collection{},
 	}
 }

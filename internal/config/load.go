@@ -28,7 +28,7 @@ func Load(r io.Reader, name string) (Config, error) {
 func decode(root *Node) Config {
 	c := Default()
 	m := root.Map("version", "data", "listen", "token_file", "handler", "receipts", "mapping",
-		"imports", "compact", "follower", "retention", "collections")
+		"imports", "compact", "follower", "retention", "environment", "revisions", "release", "collections")
 	c.Version = int(m.Get("version").Int(FormatVersion, FormatVersion, FormatVersion))
 	c.Data = m.Get("data").Text(c.Data)
 	c.TokenFile = m.Get("token_file").Text("")
@@ -45,6 +45,9 @@ func decode(root *Node) Config {
 	c.Follower.Chroma.Directory = chromaUnder(c.Data)
 	c.Follower.Chroma = decodeChroma(m.Get("follower").Map("chroma").Get("chroma"), c.Follower.Chroma)
 	c.Retention.Keep = m.Get("retention").Map("keep").Get("keep").Duration(c.Retention.Keep, time.Minute, 10*365*24*time.Hour)
+	c.Environment = decodeEnvironment(m.Get("environment"))
+	c.Programs = decodePrograms(m.Get("revisions"))
+	c.Release = decodeRelease(m.Get("release"), c.Release)
 	for _, e := range m.Get("collections").Entries().All() {
 		decodeCollection(e, c.Collections)
 	}
@@ -119,12 +122,7 @@ func decodeChroma(n *Node, def Chroma) Chroma {
 	c.Keep = int(m.Get("keep").Int(int64(def.Keep), 1, 100))
 	c.Enabled = m.Get("enabled").Enum(def.Enabled, "auto", "on", "off")
 	if command := m.Get("command"); command != nil {
-		c.Command = nil
-		for _, word := range command.List() {
-			if s := word.Text(""); s != "" {
-				c.Command = append(c.Command, s)
-			}
-		}
+		c.Command = words(command)
 		if command.node.Kind == yaml.SequenceNode && len(command.node.Content) == 0 {
 			command.Reject("want the program and its arguments, for example [chroma], found an empty list")
 		}

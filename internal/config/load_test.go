@@ -50,6 +50,15 @@ func TestEveryKeyIsRead(t *testing.T) {
 			Every: 2 * time.Second, Keep: 3, Enabled: "off",
 		}},
 		Retention:   Retention{Keep: 24 * time.Hour},
+		Environment: "prod",
+		Programs: []Program{{
+			Name: "py", Command: []string{"python3", "h.py"}, Dir: "./handlers", Env: map[string]string{"LANG": "C"},
+			Files: []string{"lib/*.py"}, Processes: 2, Timeout: 3 * time.Second, MemoryBytes: 512 << 20,
+		}},
+		Release: Release{
+			Plan: "AllAtOnce", Watch: 2 * time.Second, Budget: 500 * time.Millisecond,
+			Chain: []Link{{"dev", 48 * time.Hour, "./dev"}, {"prod", 0, ""}},
+		},
 		Collections: map[lockstep.Collection]Collection{"words": {1536, "cosine"}, "lines": {0, "l2"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
