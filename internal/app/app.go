@@ -31,14 +31,16 @@ type Options struct {
 	LookPath func(string) (string, error) // finds the chroma command; nil finds nothing
 	Log      *slog.Logger                 // default: discard
 	Actor    string
+	Handlers []handler.Handler // further builtin revisions: of a demo, of a test
+	Forced   string            // LOCKSTEP_REVISION: the revision that decides about every key here
 }
 
 // App is an index being worked on: the store, the local state and a compactor. One
 // process has it at a time, which a lock on the data directory sees to.
 type App struct {
-	*Store
+	*Control
 	Config    config.Config
-	Revision  handler.Revision
+	Revision  handler.Revision // of the configuration; stable until a release says otherwise
 	Compactor *compact.Compactor
 	State     *state.State
 	// Private says that another process has the data directory, and that the local
@@ -120,18 +122,20 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) error {
-	var err error
-	if a.Revision, err = Revision(a.Config); err != nil {
+	store, err := InitStore(ctx, a.Config, a.opts.Now)
+	if err != nil {
 		return err
 	}
-	if a.Store, err = InitStore(ctx, a.Config, a.opts.Now); err != nil {
+	if a.Control, err = newControl(ctx, store, a.Config, a.opts); err != nil {
 		return err
 	}
+	a.Revision = a.Revisions.Initial()
 	if a.State, err = state.Open(a.stateDir, a.Format.Store, state.NewBases(a.Blobs), state.Options{}); err != nil {
 		return err
 	}
-	a.Compactor, err = compact.New(a.Log, a.State, compact.Only(a.Revision), importerOf(a.Config), compact.Options{
+	a.Compactor, err = compact.New(a.Log, a.State, a.router(), importerOf(a.Config), compact.Options{
 		Actor: a.opts.Actor, Now: a.opts.Now, BaseFactor: a.Config.Compact.BaseFactor, Log: a.opts.Log,
+		CandidateBudget: a.Config.Release.Budget,
 	})
 	if err != nil {
 		return err
@@ -151,6 +155,9 @@ func (a *App) Close() error {
 	var errs []error
 	if a.State != nil {
 		errs = append(errs, a.State.Close())
+	}
+	if a.Control != nil {
+		errs = append(errs, a.Control.Close())
 	}
 	return errors.Join(append(errs, a.release())...)
 }

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"os"
 
+	"lockstep/internal/adapter/program"
 	"lockstep/internal/config"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
@@ -71,4 +73,12 @@ func (s specified) Describe() handler.Description {
 	}
 	d.Collections = specs
 	return d
+}
+
+// ReadsContext lets a program's Reads be broken off, which a builtin handler's need not.
+func (s specified) ReadsContext(ctx context.Context, messages []lockstep.Message) (handler.Reads, error) {
+	if p, ok := s.Handler.(*program.Program); ok {
+		return p.ReadsContext(ctx, messages)
+	}
+	return s.Handler.Reads(messages), ctx.Err()
 }

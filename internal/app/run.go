@@ -67,6 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.loop.Run(gctx) })
 	g.Go(func() error { return s.runFollower(gctx) })
 	g.Go(func() error { return s.runBases(gctx) })
+	g.Go(func() error { return s.runController(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

@@ -147,7 +147,10 @@ func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got cha
 
 // decide asks the handler and turns its answer into mutations with images.
 func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []lockstep.Message, at []int) error {
-	reads := p.arm.rev.Handler.Reads(unit)
+	reads, err := p.reads(ctx, unit)
+	if err != nil {
+		return err
+	}
 	for _, r := range reads.Records {
 		out.ranges = append(out.ranges, span{r.Collection, r.ID, r.Prefix})
 	}
@@ -186,12 +189,8 @@ func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Muta
 			err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", p.arm.rev, r, where)}
 		}
 	}()
-	call := ctx
-	if p.arm.budget > 0 {
-		var done context.CancelFunc
-		call, done = context.WithTimeout(ctx, p.arm.budget)
-		defer done()
-	}
+	call, done := p.arm.bounded(ctx)
+	defer done()
 	muts, err = p.arm.rev.Handler.Plan(call, u)
 	switch {
 	case err == nil:
@@ -204,6 +203,32 @@ func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Muta
 		return nil, err
 	}
 	return nil, parkError{fmt.Errorf("%s: %w", p.arm.rev, err)}
+}
+
+// contextReader is a handler whose Reads can be broken off: a program may hang there.
+type contextReader interface {
+	ReadsContext(ctx context.Context, messages []lockstep.Message) (handler.Reads, error)
+}
+
+func (p *planner) reads(ctx context.Context, unit []lockstep.Message) (handler.Reads, error) {
+	r, ok := p.arm.rev.Handler.(contextReader)
+	if !ok {
+		return p.arm.rev.Handler.Reads(unit), nil
+	}
+	call, done := p.arm.bounded(ctx)
+	defer done()
+	reads, err := r.ReadsContext(call, unit)
+	switch {
+	case err == nil:
+		return reads, nil
+	case ctx.Err() != nil:
+		return reads, ctx.Err()
+	case call.Err() != nil:
+		return reads, parkError{fmt.Errorf("%s: no answer within %s", p.arm.rev, p.arm.budget)}
+	case errors.Is(err, lockstep.ErrUnavailable):
+		return reads, err
+	}
+	return reads, parkError{fmt.Errorf("%s: %w", p.arm.rev, err)}
 }
 
 // Room for an image after: most differ from the one before by a few bytes.

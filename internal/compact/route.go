@@ -56,6 +56,14 @@ func newArm(rev handler.Revision, budget time.Duration) (*arm, error) {
 	return &arm{rev: rev, id: rev.ID(), desc: desc, classify: classify, budget: budget}, nil
 }
 
+// bounded is ctx with the time that one call may take.
+func (a *arm) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.budget == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, a.budget)
+}
+
 // arms are who decides about one batch.
 type arms struct {
 	stable    *arm

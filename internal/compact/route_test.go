@@ -98,9 +98,13 @@ func TestTheCandidateDecidesAboutItsKeysAndIsNamedAsAuthor(t *testing.T) {
 
 func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 	for name, plan := range map[string]func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error){
-		"error":   func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) { return nil, errHandler },
-		"offline": func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) { return nil, lockstep.ErrUnavailable },
-		"panic":   func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) { panic("no") },
+		"error": func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return nil, errHandler
+		},
+		"offline": func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return nil, lockstep.ErrUnavailable
+		},
+		"panic": func(context.Context, handler.Unit, []lockstep.Mutation) ([]lockstep.Mutation, error) { panic("no") },
 		"hangs": func(ctx context.Context, _ handler.Unit, _ []lockstep.Mutation) ([]lockstep.Mutation, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()

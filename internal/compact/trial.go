@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 
 	"github.com/zeebo/blake3"
@@ -119,7 +118,7 @@ func (p *planner) count(t *tried, a *arm, v verdict) {
 		u.Bad, u.Keys = 1, []string{keyHash(j.group)}
 		fallthrough
 	case verdictGood:
-		u.Units, u.Took = 1, map[int]int{bits.Len64(uint64(max(0, t.took.Microseconds()))): 1}
+		u.Units, u.Took = 1, map[int]int{version.TookKey(t.took): 1}
 		u.Events = map[string]int{}
 		for i := range j.messages {
 			u.Events[string(j.messages[i].Change.Event)]++

@@ -88,8 +88,8 @@ func pebbleOptions(opts Options) *pebble.Options {
 		MaxOpenFiles:          512,
 		// Nothing waits for these files to be on the disk but the sync at their end.
 		BytesPerSync: 16 << 20,
-		Logger:                quiet{},
-		FS:                    opts.FS,
+		Logger:       quiet{},
+		FS:           opts.FS,
 	}
 	for i := range po.Levels {
 		// A receipt is read as a run of some 200 records, and every block is a system call to

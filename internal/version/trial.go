@@ -2,8 +2,10 @@ package version
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Fenced is a trial that is over: its candidate may not write any more, whatever the
@@ -39,14 +41,19 @@ type Units struct {
 	// that failed with both: bad data, which judges nobody; they are not among Units.
 	Bad  int `json:"bad,omitempty"`
 	Both int `json:"both,omitempty"`
-	// Took counts units by duration: key k those that took less than 2^k microseconds
-	// and not less than half of it.
+	// Took counts units by duration, in quarters of an octave: TookKey.
 	Took map[int]int `json:"took,omitempty"`
 	// Events counts messages by kind of event, so that a bake can tell what it has seen.
 	Events map[string]int `json:"events,omitempty"`
 	// Keys are hashes of the keys of bad units, at most MaxBadKeys of them: a key that
 	// always fails is one unit and not one for every batch.
 	Keys []string `json:"keys,omitempty"`
+}
+
+// TookKey is the key of Units.Took for a duration: the least k for which it is less than
+// 2^(k/4) microseconds.
+func TookKey(d time.Duration) int {
+	return int(math.Ceil(4 * math.Log2(float64(max(0, d.Microseconds())+1))))
 }
 
 // MaxBadKeys bounds Units.Keys.

@@ -1,0 +1,197 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"lockstep/internal/analysis"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/release"
+	"lockstep/internal/version"
+)
+
+var _ release.Observer = (*observer)(nil)
+
+// observer answers what is true about a release from the ledger of versions, which is
+// exact and always there, and from what it was given besides. What it remembers only
+// saves reading the ledger again.
+type observer struct {
+	store     *Store
+	revisions *Revisions
+	preflight func(ctx context.Context, s release.State) (release.Health, []release.OpenRisk, []string, error)
+
+	mu       sync.Mutex // guards everything below
+	of       string     // release and candidate that the rest is about
+	evidence *evidence
+	cleared  map[string]preflightAnswer // by attempt
+}
+
+type preflightAnswer struct {
+	health  release.Health
+	risks   []release.OpenRisk
+	reasons []string
+}
+
+// Observe implements release.Observer.
+func (o *observer) Observe(ctx context.Context, s release.State) (release.Observation, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := s.Release
+	head, err := o.store.Log.Head(ctx)
+	if err != nil {
+		return release.Observation{}, err
+	}
+	seen := release.Observation{Head: head.Number(), Stable: o.health(ctx, s.Stable.Revision)}
+	name := release.Effect{Release: r.ID, Attempt: r.Attempt}.Name()
+	if head.Entry != nil {
+		if i := slices.IndexFunc(head.Entry.Fenced, func(f version.Fenced) bool { return f.Trial == name }); i >= 0 {
+			seen.Fenced, seen.FencedWhy = true, head.Entry.Fenced[i].Reason
+		}
+	}
+	if r.Phase.Final() {
+		return seen, nil
+	}
+	if err := o.read(ctx, r, head); err != nil {
+		return seen, err
+	}
+	if seen.Seen, err = o.count(ctx, r, name, head.Number()); err != nil {
+		return seen, err
+	}
+	if r.Phase == release.PhasePreflight {
+		if err := o.clear(ctx, s, name, &seen); err != nil {
+			return seen, err
+		}
+	}
+	if err := o.judge(r, &seen); err != nil {
+		return seen, err
+	}
+	seen.Evidence, err = o.evidence.encode()
+	return seen, err
+}
+
+// health says whether a revision can run here.
+func (o *observer) health(ctx context.Context, id string) release.Health {
+	rev, err := o.revisions.Lookup(id)
+	if err == nil {
+		err = o.revisions.Probe(ctx, rev)
+	}
+	if err != nil {
+		return release.Bad
+	}
+	return release.Healthy
+}
+
+// read brings the evidence up to the head.
+func (o *observer) read(ctx context.Context, r *release.Release, head version.Head) (err error) {
+	if of := r.ID + " " + r.Candidate; o.of != of {
+		o.of, o.evidence = of, nil
+	}
+	if o.evidence == nil {
+		if r.Evidence != nil {
+			o.evidence, err = decodeEvidence(r.Evidence)
+		} else {
+			o.evidence, err = newEvidence(policyOf(r.Plan), r.KnownGood.Version)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.Phase == release.PhaseBake {
+		o.evidence.Analysis.StartBake()
+	}
+	for n := o.evidence.seen + 1; n <= head.Number(); n++ {
+		e, err := o.store.Log.Read(ctx, n)
+		if err != nil {
+			return fmt.Errorf("evidence of release %s: %w", r.ID, err)
+		}
+		if err := o.evidence.take(e, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count returns what the present step has seen: the units of versions published since it
+// began. It walks back from the head, and a step that is old is long.
+func (o *observer) count(ctx context.Context, r *release.Release, trial string, head uint64) (release.Seen, error) {
+	var seen release.Seen
+	mix := map[lockstep.Event]bool{}
+	for n := head; n > r.KnownGood.Version; n-- {
+		e, err := o.store.Log.Read(ctx, n)
+		if err != nil {
+			return seen, fmt.Errorf("units of release %s: %w", r.ID, err)
+		}
+		if e.At.Before(r.StepSince) {
+			break
+		}
+		if e.Trial == nil || e.Trial.Name != trial {
+			continue
+		}
+		for _, u := range e.Trial.Arms {
+			if !release.SameRevision(u.Revision, r.Candidate) {
+				seen.Stable += uint64(u.Units)
+				continue
+			}
+			seen.Candidate += uint64(u.Units)
+			for event, n := range u.Events {
+				mix[lockstep.Event(event)] = mix[lockstep.Event(event)] || n > 0
+			}
+		}
+	}
+	for event := range mix {
+		seen.Mix = append(seen.Mix, event)
+	}
+	slices.Sort(seen.Mix)
+	return seen, nil
+}
+
+// clear asks preflight once for an attempt.
+func (o *observer) clear(ctx context.Context, s release.State, attempt string, seen *release.Observation) error {
+	a, ok := o.cleared[attempt]
+	if !ok {
+		var err error
+		if a.health, a.risks, a.reasons, err = o.preflight(ctx, s); err != nil {
+			return err
+		}
+		o.cleared = map[string]preflightAnswer{attempt: a}
+	}
+	seen.Preflight, seen.Risks, seen.Reasons = a.health, a.risks, a.reasons
+	return nil
+}
+
+// judge turns the evidence into the verdict of all guards together.
+func (o *observer) judge(r *release.Release, seen *release.Observation) error {
+	j, err := analysis.Judge(o.evidence.Analysis, policyOf(r.Plan), analysis.Situation{})
+	if err != nil {
+		return err
+	}
+	seen.Verdict = healthOf(j.Verdict)
+	if r.Phase == release.PhaseShadow && j.Verdict != analysis.Fail && j.Verdict != analysis.Broken {
+		// In shadow there are no arms yet: only the comparison can speak.
+		seen.Verdict = release.NoData
+		for _, f := range j.Guards {
+			if f.Guard == guardMismatch {
+				seen.Verdict = healthOf(f.Verdict)
+			}
+		}
+	}
+	if r.Phase != release.PhasePreflight || seen.Verdict == release.Bad {
+		seen.Reasons = append(seen.Reasons, j.Reasons...)
+	}
+	return nil
+}
+
+func healthOf(v analysis.Verdict) release.Health {
+	switch v {
+	case analysis.Pass:
+		return release.Healthy
+	case analysis.Fail:
+		return release.Bad
+	case analysis.Broken:
+		return release.Hold
+	case analysis.Inconclusive:
+	}
+	return release.NoData
+}

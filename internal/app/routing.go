@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"lockstep/internal/compact"
+	"lockstep/internal/handler"
+	"lockstep/internal/lockstep"
+	"lockstep/internal/release"
+)
+
+var _ compact.Router = (*router)(nil)
+
+// router answers from the ledger of releases, read anew for every batch and compared by
+// number: a switch that is cached somewhere is a switch that does not switch.
+type router struct {
+	releases  *release.Log
+	revisions *Revisions
+	forced    string // LOCKSTEP_REVISION, as given
+	log       *slog.Logger
+
+	number uint64 // of the routing below; 0: none was read yet
+	last   compact.Routing
+}
+
+// Route implements compact.Router. Before the first entry of the ledger the revision that
+// the configuration names decides.
+func (r *router) Route(ctx context.Context) (compact.Routing, error) {
+	head, err := r.releases.Head(ctx)
+	if err != nil {
+		return compact.Routing{}, err
+	}
+	if r.number != 0 && head.Number() == r.number {
+		return r.last, nil
+	}
+	forced := ""
+	if r.forced != "" {
+		rev, err := r.revisions.Lookup(r.forced)
+		if err != nil {
+			return compact.Routing{}, fmt.Errorf("LOCKSTEP_REVISION: %w", err)
+		}
+		forced = rev.ID()
+	}
+	routing, err := r.resolve(head.Routing(forced))
+	if err != nil {
+		return compact.Routing{}, err
+	}
+	r.number, r.last = head.Number(), routing
+	return routing, nil
+}
+
+func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
+	if from.Forced != "" {
+		to.Stable, err = r.revisions.Lookup(from.Forced)
+		return to, err
+	}
+	if to.Stable, err = r.stable(from.Stable); err != nil {
+		return to, err
+	}
+	if from.Release == "" {
+		return to, nil
+	}
+	to.Trial = release.Effect{Release: from.Release, Attempt: from.Attempt}.Name()
+	if from.Candidate == "" || !from.Phase.Serves() {
+		return to, nil
+	}
+	candidate, err := r.revisions.Lookup(from.Candidate)
+	if err != nil {
+		// A candidate that is not here harms nobody: stable decides, and the controller
+		// says why the release does not advance.
+		r.log.Warn("the candidate cannot run here", "revision", from.Candidate, "error", err)
+		return to, nil
+	}
+	to.Candidate = candidate
+	to.Canary = func(key string) bool { return from.Arm(key) == release.ArmCandidate }
+	return to, nil
+}
+
+func (r *router) stable(id string) (handler.Revision, error) {
+	if id == "" {
+		return r.revisions.Initial(), nil
+	}
+	rev, err := r.revisions.Lookup(id)
+	if err != nil {
+		return rev, lockstep.Hint(fmt.Errorf("the stable revision of the ledger of releases: %w", err),
+			`run the lockstep that has it, or configure it under "revisions"; nothing is committed by another one unasked`)
+	}
+	return rev, nil
+}
