@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"app"},
 	{"adapter"},
 	{"receipt", "mapping"},
-	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "release", "guard", "rollback", "incident", "analysis"},
+	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "release", "guard", "rollback", "incident", "analysis", "shadow"},
 	{"handler"},
 	{"blob", "ledger", "queue", "durable", "chromadir", "config", "metajson", "embedding"},
 	{"lockstep"},
@@ -22,7 +22,7 @@ var layers = [][]string{
 // halves are the data half and the control half, which meet only in app.
 var halves = [2][]string{
 	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "receipt", "mapping"},
-	{"release", "guard", "rollback", "incident"},
+	{"release", "guard", "rollback", "incident", "analysis", "shadow"},
 }
 
 // pure lists what a handler may import of this module (DESIGN 5: no I/O).

@@ -1,4 +1,4 @@
-package handlertest
+package contract
 
 import (
 	"regexp"
@@ -13,7 +13,7 @@ import (
 // newest change (Seq with its image), the newest removal (Removed) and the oldest
 // insert (First). A change that moves none of them is a duplicate of the newest or
 // stale; one that moves any goes on to the handler.
-func Merge(prev lockstep.MirrorItem, known bool, c lockstep.Change) (lockstep.MirrorItem, lockstep.Outcome) {
+func Merge(prev lockstep.MirrorItem, known bool, c lockstep.Change) (lockstep.MirrorItem, lockstep.Outcome) { //nolint:revive // known is half of what is known of the item, not a mode
 	c.Seq = lockstep.Sequence(strings.TrimLeft(string(c.Seq), "0")) // one number, one text
 	if c.Seq == "" {
 		c.Seq = "0"

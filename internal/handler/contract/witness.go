@@ -1,15 +1,11 @@
-package handlertest
+package contract
 
 import (
 	"context"
 	"maps"
 	"math/big"
-	"reflect"
 	"slices"
-	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
@@ -19,7 +15,8 @@ import (
 // twice, compares what it handed over with a copy, and asks again at another time.
 type witness struct {
 	handler.Handler
-	t         testing.TB
+	complaints
+
 	clockKeys []string
 	mutations int
 }
@@ -28,14 +25,14 @@ func (w *witness) Reads(messages []lockstep.Message) handler.Reads {
 	kept := copyMessages(messages)
 	first, second := w.Handler.Reads(messages), w.Handler.Reads(messages)
 	if diff := difference(first, second); diff != "" {
-		w.t.Errorf("Reads answers differently (-first +second):\n%s", diff)
+		w.add("Reads answers differently (first / second): %s", diff)
 	}
 	if diff := difference(kept, messages); diff != "" {
-		w.t.Errorf("Reads changed its messages:\n%s", diff)
+		w.add("Reads changed its messages (before / after): %s", diff)
 	}
 	for _, ref := range first.Imports {
 		if ref.Message < 0 || ref.Message >= len(messages) {
-			w.t.Errorf("import of %s names message %d of %d", ref.Location, ref.Message, len(messages))
+			w.add("import of %s names message %d of %d", ref.Location, ref.Message, len(messages))
 		}
 	}
 	return first
@@ -46,20 +43,23 @@ func (w *witness) Plan(ctx context.Context, u handler.Unit) ([]lockstep.Mutation
 	first, err := w.Handler.Plan(ctx, u)
 	second, err2 := w.Handler.Plan(ctx, u)
 	if (err == nil) != (err2 == nil) {
-		w.t.Errorf("Plan is not sure: %v, then %v", err, err2)
+		w.add("Plan is not sure: %v, then %v", err, err2)
 	}
 	if diff := difference(kept, u); diff != "" {
-		w.t.Errorf("Plan changed its unit (-before +after):\n%s", diff)
+		w.add("Plan changed its unit (before / after): %s", diff)
 	}
 	if diff := difference(first, second); diff != "" {
-		w.t.Errorf("Plan answers differently (-first +second):\n%s", diff)
+		w.add("Plan answers differently (first / second): %s", diff)
 	}
 	w.mutations += len(first)
 	later := u
 	later.Now = u.Now.Add(26*time.Hour + time.Minute + time.Second)
-	third, _ := w.Handler.Plan(ctx, later)
+	third, err3 := w.Handler.Plan(ctx, later)
+	if (err == nil) != (err3 == nil) {
+		w.add("Plan fails at one time and not at another: %v now, %v later", err, err3)
+	}
 	if diff := difference(w.timeless(first), w.timeless(third)); diff != "" {
-		w.t.Errorf("more than the clock keys %v follow the clock (-now +later):\n%s", w.clockKeys, diff)
+		w.add("more than the clock keys %v follow the clock (now / later): %s", w.clockKeys, diff)
 	}
 	return first, err
 }
@@ -159,13 +159,4 @@ func next(s lockstep.Sequence) lockstep.Sequence {
 		n = new(big.Int)
 	}
 	return lockstep.Sequence(n.Add(n, big.NewInt(1)).String())
-}
-
-// difference is cmp.Diff, asked only when there is one: equality is the rule here and
-// reflect finds it out much faster.
-func difference(a, b any) string {
-	if reflect.DeepEqual(a, b) {
-		return ""
-	}
-	return cmp.Diff(a, b)
 }

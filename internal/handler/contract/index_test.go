@@ -1,12 +1,10 @@
-package handlertest
+package contract
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,11 +15,15 @@ import (
 // echo keeps one record per item, with the item's text; "fail" makes it fail. The
 // functions, where set, break it.
 type echo struct {
-	plan  func(ctx context.Context, u handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error)
-	reads func([]lockstep.Message, handler.Reads) handler.Reads
+	describe func() handler.Description
+	plan     func(ctx context.Context, u handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error)
+	reads    func([]lockstep.Message, handler.Reads) handler.Reads
 }
 
-func (echo) Describe() handler.Description {
+func (e echo) Describe() handler.Description {
+	if e.describe != nil {
+		return e.describe()
+	}
 	return handler.Description{
 		Name: "echo", Version: "1", Code: "00",
 		Collections: []handler.CollectionSpec{{Name: "texts"}},
@@ -84,10 +86,6 @@ func script() []lockstep.Message {
 		told("p1", "b", 6, lockstep.Insert, "six"),
 		told("p2", "ignored", 7, lockstep.Insert, "x"),
 	}
-}
-
-func TestSuitePassesAGoodHandler(t *testing.T) {
-	Run(t, echo{}, Fixture{Messages: script(), Convergent: true})
 }
 
 func TestIndexOutcomes(t *testing.T) {
@@ -154,72 +152,14 @@ func TestAnswerThatNoHandlerMayGiveIsAnError(t *testing.T) {
 
 func TestCloneGoesItsOwnWay(t *testing.T) {
 	x := NewIndex(echo{}, nil)
-	fold(t, x, script(), 3)
+	if err := fold(t.Context(), x, script(), 3); err != nil {
+		t.Fatal(err)
+	}
 	before := x.State()
-	fold(t, x.Clone(), []lockstep.Message{told("p1", "a", 50, lockstep.Remove, "")}, 1)
+	if err := fold(t.Context(), x.Clone(), []lockstep.Message{told("p1", "a", 50, lockstep.Remove, "")}, 1); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(before, x.State()); diff != "" {
 		t.Error(diff)
-	}
-}
-
-// recorder is a testing.TB that notes failures instead of failing.
-type recorder struct {
-	testing.TB
-	failures []string
-}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.failures = append(r.failures, fmt.Sprintf(format, args...))
-}
-
-// A suite that cannot fail proves nothing: each of these handlers breaks one rule.
-func TestWitnessCatchesImpureHandlers(t *testing.T) {
-	calls := 0
-	type muts = []lockstep.Mutation
-	for rule, h := range map[string]echo{
-		"Plan answers differently": {plan: func(_ context.Context, _ handler.Unit, m muts) (muts, error) {
-			calls++
-			m[0].Record.Document = fmt.Sprint(calls)
-			return m, nil
-		}},
-		"follow the clock": {plan: func(_ context.Context, u handler.Unit, m muts) (muts, error) {
-			m[0].Record.Document = u.Now.Format(time.RFC3339)
-			return m, nil
-		}},
-		"Plan changed its unit": {plan: func(_ context.Context, u handler.Unit, m muts) (muts, error) {
-			u.Messages[0].Change.New["seen"] = lockstep.Attr{Type: lockstep.AttrS}
-			return m, nil
-		}},
-		"Plan is not sure": {plan: func(_ context.Context, _ handler.Unit, m muts) (muts, error) {
-			if calls++; calls%2 == 0 {
-				return nil, errors.New("now and then")
-			}
-			return m, nil
-		}},
-		"Reads answers differently": {reads: func(_ []lockstep.Message, r handler.Reads) handler.Reads {
-			calls++
-			r.Records[0].ID += fmt.Sprint(calls)
-			return r
-		}},
-		"Reads changed its messages": {reads: func(ms []lockstep.Message, r handler.Reads) handler.Reads {
-			ms[0].Change.New["seen"] = lockstep.Attr{Type: lockstep.AttrS}
-			return r
-		}},
-		"names message 1 of 1": {reads: func(_ []lockstep.Message, r handler.Reads) handler.Reads {
-			r.Imports = append(r.Imports, handler.ImportRef{Collection: "texts", Location: "x", Message: 1})
-			return r
-		}},
-	} {
-		t.Run(rule, func(t *testing.T) {
-			calls = 0
-			rec := &recorder{TB: t}
-			x := NewIndex(&witness{Handler: h, t: rec}, func(ref handler.ImportRef) (handler.Import, error) { return handler.Import{Ref: ref}, nil })
-			if _, err := x.Apply(t.Context(), told("p", "a", 1, lockstep.Insert, "x")); err != nil {
-				t.Fatal(err)
-			}
-			if all := strings.Join(rec.failures, "\n"); !strings.Contains(all, rule) {
-				t.Errorf("not caught; failures: %q", all)
-			}
-		})
 	}
 }

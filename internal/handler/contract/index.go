@@ -1,11 +1,4 @@
-// Package handlertest holds what every handler must keep, as a suite, and the
-// model by which results are judged.
-//
-// Index is the model: a table mirror and collections in plain maps, with rules
-// written anew and as simply as they can be said. It shares no code with the
-// compactor, so that a simulation which compares the two compares two opinions. It
-// is slow on purpose: every question is a walk over a map.
-package handlertest
+package contract
 
 import (
 	"context"
@@ -33,7 +26,10 @@ type Entry struct {
 	Vector []float32
 }
 
-// Index is the reference model of the index of one table. Fields may be read at
+// Index is the reference model of the index of one table: a mirror and collections
+// in plain maps, with rules written anew and as simply as they can be said. It shares
+// no code with the compactor, so that a simulation which compares the two compares two
+// opinions. It is slow on purpose: every question is a walk over a map. Fields may be read at
 // any time, and Handler and Now set between calls of Apply: that is how a
 // simulation changes revisions and moves the clock. It is not safe for concurrent use.
 type Index struct {
