@@ -7,9 +7,14 @@ import (
 	"errors"
 	"fmt"
 
+	"lockstep/internal/base"
 	"lockstep/internal/compact"
 	"lockstep/internal/version"
 )
+
+// partBytes is what a part of a base holds uncompressed: two are in memory at a time,
+// beside everything else that has to fit below MemoryLimit.
+const partBytes = 16 << 20
 
 // buildBase writes a base of the local state's version. Pace may be nil.
 func (a *App) buildBase(ctx context.Context, pace func(context.Context) error) (ref version.BaseRef, err error) {
@@ -22,7 +27,10 @@ func (a *App) buildBase(ctx context.Context, pace func(context.Context) error) (
 		return ref, err
 	}
 	defer func() { err = errors.Join(err, view.Close()) }()
-	return compact.BuildBase(ctx, a.Log, view, compact.BaseJob{Unique: hex.EncodeToString(unique[:]), Pace: pace})
+	return compact.BuildBase(ctx, a.Log, view, compact.BaseJob{
+		Unique: hex.EncodeToString(unique[:]), Pace: pace,
+		Parts: base.Options{PartBytes: partBytes},
+	})
 }
 
 // maintain builds and adopts a base when one is due: for a process that has no loop.

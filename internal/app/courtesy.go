@@ -20,9 +20,8 @@ const (
 	busyFor = 100 * time.Millisecond
 	// standBack is how long the builder rests for each moment that it works.
 	standBack = 3
-	// longestRest bounds one rest, so that a piece that was itself kept waiting does not
-	// multiply.
-	longestRest = 50 * time.Millisecond
+	// longestRest bounds one rest: the longest piece is the encoding of one part.
+	longestRest = 2 * time.Second
 )
 
 func (c *courtesy) noteCommit() { c.committed.Store(c.now().UnixNano()) }

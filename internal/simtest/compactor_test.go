@@ -30,7 +30,7 @@ func (a *actor) compactor() {
 		return
 	}
 	p := &compaction{actor: a, state: st, vlog: a.openLog(), picky: !a.fixed()}
-	p.c, err = compact.New(p.vlog, st, compact.Only(a.revision()), &importer{a}, compact.Options{
+	p.c, err = compact.New(p.vlog, st, simRouter{a, a.revision()}, &importer{a}, compact.Options{
 		Actor: a.name, Workers: 1, Now: a.now, Replay: 1 + a.w.rng.IntN(8),
 	})
 	if err != nil {
@@ -181,6 +181,8 @@ func (a *actor) resetter() {
 		case x < 8*w.haste:
 			_, err := compact.PutFence(ctx, log, compact.FenceRequest{Actor: a.name, Reason: "stop", Now: a.now()})
 			a.done("fence", err)
+		case x < 12*w.haste || w.trial.lagging:
+			a.turnTrial(ctx)
 		}
 		done()
 	}

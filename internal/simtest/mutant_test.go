@@ -169,6 +169,21 @@ var mutants = []mutant{
 		found: "is parked although it has been handled",
 	},
 	{
+		name: "plans survive a fence", file: "compact/rebase.go",
+		old: "len(path.Undo) > 0 || fenced", new: "len(path.Undo) > 0 || fenced && !awake",
+		found: "which version [0-9]+ has fenced off|is counted behind its fence",
+	},
+	{
+		name: "the routing is believed over the fence", file: "compact/route.go",
+		old: "!c.fenced(r.Trial) {", new: "(awake || !c.fenced(r.Trial)) {",
+		found: "which version [0-9]+ has fenced off|is counted behind its fence",
+	},
+	{
+		name: "fences are forgotten", file: "version/log.go",
+		old: "if e.Kind != Fence && prev.Entry != nil {", new: "if e.Kind != Fence && prev.Entry != nil && !awake {",
+		found: "is forgotten",
+	},
+	{
 		name: "a write without an author", file: "version/delta.go",
 		old: "if c := d.Mutations[i].Cause; c >= 0 {", new: "if c := d.Mutations[i].Cause; c >= 0 && !awake {",
 		found: "no author",

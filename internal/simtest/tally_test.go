@@ -11,7 +11,7 @@ import (
 // tally counts what happened in the worlds: a simulation in which nothing happens
 // proves nothing.
 type tally struct {
-	seeds, versions, faults, kills, resets, again, bases, brought, unparked, large int
+	seeds, versions, faults, kills, resets, again, bases, brought, unparked, large, fences, units, covered int
 
 	outcomes [8]int
 }
@@ -30,14 +30,17 @@ func (t *tally) add(w *world) {
 	t.brought += c.brought
 	t.unparked += c.unparked
 	t.large += c.large
+	t.fences += c.fences
+	t.units += c.units
+	t.covered += c.covered
 	for i, n := range c.outcomes {
 		t.outcomes[i] += n
 	}
 }
 
 func (t *tally) String() string {
-	s := fmt.Sprintf("%d versions, %d faults, %d kills, %d resets, %d sent again, %d bases, %d steps of followers, %d unparked, %d large deltas;",
-		t.versions, t.faults, t.kills, t.resets, t.again, t.bases, t.brought, t.unparked, t.large)
+	s := fmt.Sprintf("%d versions, %d faults, %d kills, %d resets, %d sent again, %d bases, %d steps of followers, %d unparked, %d large deltas, %d trials fenced off after %d units, %d covered by stable;",
+		t.versions, t.faults, t.kills, t.resets, t.again, t.bases, t.brought, t.unparked, t.large, t.fences, t.units, t.covered)
 	for i, o := range lockstep.Outcomes() {
 		s += fmt.Sprintf(" %s %d", o, t.outcomes[i])
 	}
@@ -50,6 +53,7 @@ func (t *tally) check(tb testing.TB) {
 	for name, n := range map[string]int{
 		"versions": t.versions / 50, "faults": t.faults / 50, "kills": t.kills / 5, "resets": t.resets, "messages sent again": t.again,
 		"bases": t.bases, "steps of followers": t.brought / 5, "messages unparked": t.unparked, "large deltas": t.large,
+		"trials fenced off": t.fences, "units of trials": t.units / 10, "units covered": t.covered,
 	} {
 		if n < t.seeds/10 {
 			tb.Errorf("too few %s in %d worlds: %s", name, t.seeds, t)

@@ -112,7 +112,7 @@ func (x *witness) entry(key string, body []byte) error {
 		return err
 	}
 	x.show(s)
-	for _, check := range []func(*seen) error{x.fold, x.sums, x.messages, x.order, x.derived} {
+	for _, check := range []func(*seen) error{x.fold, x.sums, x.messages, x.order, x.derived, x.fences} {
 		if err := check(s); err != nil {
 			return fmt.Errorf("version %d (%s): %w", n, e.Kind, err)
 		}

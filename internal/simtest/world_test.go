@@ -48,6 +48,7 @@ type world struct {
 	settled  map[string]uint64
 	arriving bool // what happens now was sent long ago
 	bases    int  // how many may still be built
+	trial    trial
 	crowded  bool // few keys, much of it twice, two builds for long: races that are rare elsewhere
 	count    tally
 }

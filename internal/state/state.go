@@ -69,7 +69,7 @@ func Open(dir, store string, bases VectorSource, opts Options) (*State, error) {
 func pebbleOptions(opts Options) *pebble.Options {
 	cache := opts.CacheBytes
 	if cache == 0 {
-		cache = 32 << 20
+		cache = 16 << 20
 	}
 	mem := opts.MemTableBytes
 	if mem == 0 {
@@ -86,6 +86,7 @@ func pebbleOptions(opts Options) *pebble.Options {
 		L0StopWritesThreshold: 64,
 		LBaseMaxBytes:         2 << 30,
 		MaxOpenFiles:          512,
+		FormatMajorVersion:    pebble.FormatTableFormatV6, // MinLZ needs it
 		// Nothing waits for these files to be on the disk but the sync at their end.
 		BytesPerSync: 16 << 20,
 		Logger:       quiet{},
@@ -97,7 +98,7 @@ func pebbleOptions(opts Options) *pebble.Options {
 		// large files make few syncs.
 		po.TargetFileSizes[i] = 64 << 20
 		po.Levels[i].BlockSize = 32 << 10
-		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
 	}
 	po.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
 	return po
