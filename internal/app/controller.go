@@ -81,15 +81,21 @@ const maxTicks = 32
 
 // drive ticks as long as something is done.
 func (s *Server) drive(ctx context.Context, c *release.Controller) error {
+	return tickAll(ctx, c, s.opts.Now, func(d release.Decision) {
+		s.opts.Log.InfoContext(ctx, "release", "kind", string(d.Transition.Entry.Kind), "reason", d.Why)
+	})
+}
+
+func tickAll(ctx context.Context, c *release.Controller, now func() time.Time, done func(release.Decision)) error {
 	for range maxTicks {
-		d, err := c.Tick(ctx, s.opts.Now())
+		d, err := c.Tick(ctx, now())
 		if errors.Is(err, ledger.ErrHeadMoved) {
 			continue
 		}
 		if err != nil || d.Transition == nil {
 			return err
 		}
-		s.opts.Log.InfoContext(ctx, "release", "kind", string(d.Transition.Entry.Kind), "reason", d.Why)
+		done(d)
 	}
 	return nil
 }

@@ -35,13 +35,15 @@ type DemoFiles struct {
 	Edited  string // a busy day: renamed places, moved labels, deletions, and what real streams send besides
 	Records int    // stream records in Created
 	Edits   int    // edits in Edited
+
+	synth *synth.Generator // goes on where Edited ends
 }
 
 // WriteDemo invents a table of receipts and writes its stream records and its
 // embeddings under dir.
 func WriteDemo(ctx context.Context, dir string, opts DemoOptions) (DemoFiles, error) {
 	g := synth.New(opts.Seed, synth.Options{Receipts: opts.Receipts, Dimension: opts.Dimension})
-	f := DemoFiles{Created: filepath.Join(dir, "created.ndjson"), Edited: filepath.Join(dir, "edited.ndjson"), Edits: opts.Edits}
+	f := DemoFiles{Created: filepath.Join(dir, "created.ndjson"), Edited: filepath.Join(dir, "edited.ndjson"), Edits: opts.Edits, synth: g}
 	var out bytes.Buffer
 	for e := range g.Events() {
 		out.Write(e.AppendJSON(nil))

@@ -12,6 +12,7 @@ import (
 
 	"lockstep/internal/app"
 	"lockstep/internal/compact"
+	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
 )
@@ -23,8 +24,9 @@ func (c *session) demo() *cobra.Command {
 		GroupID: groupRun,
 		Short:   "Play a day of a synthetic receipt table and look at what became of it",
 		Long: `Invents a table of receipts with embeddings, plays its stream into versions, edits
-it, goes back to an earlier version and forward again, and says what to look at
-next. Nothing leaves this machine, and nothing but the data directory is written.`,
+it, goes back to an earlier version and forward again. Then it releases a revision
+that turns out to be bad, and shows how it is caught and taken back. It says what to
+look at next. Nothing leaves this machine, and nothing but the data directory is written.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runDemo(cmd.Context(), opts) },
 	}
@@ -38,14 +40,15 @@ next. Nothing leaves this machine, and nothing but the data directory is written
 
 // story is what a demonstration tells programs.
 type story struct {
-	Directory string       `json:"directory"`
-	Created   app.Ingested `json:"created"`
-	Edited    app.Ingested `json:"edited"`
-	Reset     uint64       `json:"reset_to"`
-	ResetMS   float64      `json:"reset_ms"`
-	Same      bool         `json:"same_digest_after_replay"`
-	Digest    string       `json:"digest"`
-	Status    app.Status   `json:"status"`
+	Directory string          `json:"directory"`
+	Created   app.Ingested    `json:"created"`
+	Edited    app.Ingested    `json:"edited"`
+	Reset     uint64          `json:"reset_to"`
+	ResetMS   float64         `json:"reset_ms"`
+	Same      bool            `json:"same_digest_after_replay"`
+	Digest    string          `json:"digest"`
+	Release   app.DemoRelease `json:"release"`
+	Status    app.Status      `json:"status"`
 }
 
 const demoDirectory = "./lockstep-demo"
@@ -67,7 +70,9 @@ func (c *session) runDemo(ctx context.Context, opts app.DemoOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.Open(ctx, app.DemoConfig(cfg, dir), c.options())
+	options := c.options()
+	options.Handlers = []handler.Handler{app.DemoCandidate()}
+	a, err := app.Open(ctx, app.DemoConfig(cfg, dir), options)
 	if err != nil {
 		return err
 	}
@@ -103,6 +108,10 @@ func (c *session) play(ctx context.Context, a *app.App, files app.DemoFiles, s *
 	}
 	s.Digest = version.IndexDigest(a.Compactor.Head().Entry.Digests())
 	s.Same = s.Digest == digest
+	say("releasing a migrated revision while edits go on: a quarter of the keys first")
+	if s.Release, err = files.PlayRelease(ctx, a, func(line string) { say("%s", line) }); err != nil {
+		return err
+	}
 	if st := a.FollowerStatus(); st.Advice == "" {
 		say("bringing the Chroma directory to version %d", a.Compactor.Head().Number())
 		if _, err := a.Follow(ctx); err != nil {
@@ -132,6 +141,7 @@ func printStory(w io.Writer, s story) {
 		same = "THE DIGEST DIFFERS, which must not happen"
 	}
 	fmt.Fprintf(w, "Back to version %d in %.1f ms, the edits replayed: %s.\n\n", s.Reset, s.ResetMS, same)
+	printDemoRelease(w, s.Release)
 	printStatus(w, s.Status)
 	fmt.Fprintf(w, "\nLook at it:\n")
 	for _, cmd := range []string{"log", "diff %[2]d %[3]d", "get words --limit 2", "status", "verify"} {
@@ -141,4 +151,11 @@ func printStory(w io.Writer, s story) {
 		fmt.Fprintf(w, "  python -c 'import chromadb; print(chromadb.PersistentClient(\"%s/current\").get_collection(\"words\").count())'\n", s.Status.Follower.Directory)
 	}
 	fmt.Fprintf(w, "Run it for real:\n  lockstep up\n")
+}
+
+func printDemoRelease(w io.Writer, r app.DemoRelease) {
+	fmt.Fprintf(w, "The release of %s: %s in the step %q after %d units of work, %.0f ms after its start.\n", r.Candidate, r.Outcome, r.Step, r.Units, r.ElapsedMS)
+	fmt.Fprintf(w, "  Why:     %s\n", r.Reason)
+	fmt.Fprintf(w, "  Harm:    it failed %d times, and stable did that work within the same batch: %d messages parked, none lost\n", r.Failed, r.Parked)
+	fmt.Fprintf(w, "  Stopped: version %d is its fence; behind it, it wrote %d records. It is quarantined by its content.\n\n", r.Fence, r.Behind)
 }
