@@ -31,8 +31,9 @@ type Options struct {
 	LookPath func(string) (string, error) // finds the chroma command; nil finds nothing
 	Log      *slog.Logger                 // default: discard
 	Actor    string
-	Handlers []handler.Handler // further builtin revisions: of a demo, of a test
-	Forced   string            // LOCKSTEP_REVISION: the revision that decides about every key here
+	Handlers []handler.Handler   // further builtin revisions: of a demo, of a test
+	Forced   string              // LOCKSTEP_REVISION: the revision that decides about every key here
+	Getenv   func(string) string // finds secrets that the configuration names; nil finds none
 }
 
 // App is an index being worked on: the store, the local state and a compactor. One
@@ -141,6 +142,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.metrics = newMetrics()
+	a.guards.state = a.State
 	a.follower, err = newFollowed(a)
 	return err
 }

@@ -17,8 +17,9 @@ type Control struct {
 	Revisions *Revisions
 	Releases  *release.Log
 
-	cfg  config.Config
-	opts Options
+	cfg    config.Config
+	opts   Options
+	guards *guards
 }
 
 // OpenControl opens it for one command, starting the configured programs. ErrNotFound
@@ -39,9 +40,13 @@ func newControl(ctx context.Context, store *Store, cfg config.Config, opts Optio
 	if err != nil {
 		return nil, err
 	}
-	return &Control{
+	c := &Control{
 		Store: store, Revisions: revisions, Releases: release.NewLog(store.Blobs, ledger.Options{Now: opts.Now}), cfg: cfg, opts: opts,
-	}, nil
+	}
+	if c.guards, err = newGuards(store, cfg, opts); err != nil {
+		return nil, errors.Join(err, revisions.Close())
+	}
+	return c, nil
 }
 
 // Close ends the programs.

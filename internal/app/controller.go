@@ -52,10 +52,11 @@ func (h *hands) Unpin(ctx context.Context, e release.Effect) error {
 // work at once, in any process.
 func (c *Control) Controller() *release.Controller {
 	h := &hands{store: c.Store, actor: c.opts.Actor, now: c.opts.Now}
-	return &release.Controller{
-		Name: c.opts.Actor, Log: c.Releases, Fencer: h, Pinner: h,
-		Observer: &observer{store: c.Store, revisions: c.Revisions, preflight: c.preflight},
-	}
+	return &release.Controller{Name: c.opts.Actor, Log: c.Releases, Fencer: h, Pinner: h, Observer: c.observer()}
+}
+
+func (c *Control) observer() *observer {
+	return &observer{store: c.Store, revisions: c.Revisions, guards: c.guards, now: c.opts.Now, preflight: c.preflight, compared: c.shadowed}
 }
 
 // runController looks at the release in progress again and again until ctx ends. What

@@ -36,6 +36,9 @@ type metrics struct {
 	processed prometheus.Counter
 	metadata  prometheus.Counter
 	labels    prometheus.Counter
+
+	releases *releaseMetrics
+	newest   prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -58,7 +61,9 @@ func newMetrics() *metrics {
 		metadata:     prometheus.NewCounter(prometheus.CounterOpts{Name: "CompactionMetadataUpdates", Help: "Published records changed by metadata and place items."}),
 		labels:       prometheus.NewCounter(prometheus.CounterOpts{Name: "CompactionLabelUpdates", Help: "Published records changed by label items."}),
 	}
-	m.registry.MustRegister(m.messages, m.changed, m.commits, m.commitTime, m.version, m.records, m.backlog,
+	m.releases = newReleaseMetrics()
+	m.newest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "lockstep_version_timestamp_seconds", Help: "When the newest version was made, in Unix time; 0 before the first."})
+	m.registry.MustRegister(m.releases, m.newest, m.messages, m.changed, m.commits, m.commitTime, m.version, m.records, m.backlog,
 		m.followerAt, m.followerTime, m.followerErr, m.success, m.failure, m.processed, m.metadata, m.labels)
 	for _, o := range lockstep.Outcomes() {
 		m.messages.WithLabelValues(string(o)) // a series that is absent until the first time cannot be watched
@@ -86,10 +91,10 @@ func (m *metrics) committed(res compact.Result, err error, took time.Duration) {
 	m.processed.Add(float64(n))
 	m.changed.Add(float64(res.Changed))
 	for entity, c := range res.ChangedBy {
-		switch entity {
-		case "RECEIPT_METADATA", "RECEIPT_PLACE":
+		switch documentOf(entity) {
+		case documentMetadata:
 			m.metadata.Add(float64(c))
-		case "RECEIPT_WORD_LABEL":
+		case documentLabels:
 			m.labels.Add(float64(c))
 		}
 	}
@@ -112,6 +117,7 @@ func (m *metrics) at(a *App) {
 		return
 	}
 	m.backlog.Set(float64(len(head.Entry.Backlog)))
+	m.newest.Set(float64(head.Entry.At.UnixMilli()) / 1000)
 	for _, c := range head.Entry.Collections {
 		m.records.WithLabelValues(string(c.Name)).Set(float64(c.Records))
 	}

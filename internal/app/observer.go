@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"lockstep/internal/analysis"
+	"lockstep/internal/guard"
+	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/release"
 	"lockstep/internal/version"
@@ -20,7 +23,10 @@ var _ release.Observer = (*observer)(nil)
 type observer struct {
 	store     *Store
 	revisions *Revisions
+	guards    *guards
+	now       func() time.Time
 	preflight func(ctx context.Context, s release.State) (release.Health, []release.OpenRisk, []string, error)
+	compared  func(ctx context.Context, s release.State, seen *release.Seen) (shadowed, error)
 
 	mu       sync.Mutex // guards everything below
 	of       string     // release and candidate that the rest is about
@@ -35,7 +41,7 @@ type preflightAnswer struct {
 }
 
 // Observe implements release.Observer.
-func (o *observer) Observe(ctx context.Context, s release.State) (release.Observation, error) {
+func (o *observer) Observe(ctx context.Context, s release.State) (seen release.Observation, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r := s.Release
@@ -43,13 +49,14 @@ func (o *observer) Observe(ctx context.Context, s release.State) (release.Observ
 	if err != nil {
 		return release.Observation{}, err
 	}
-	seen := release.Observation{Head: head.Number(), Stable: o.health(ctx, s.Stable.Revision)}
+	seen = release.Observation{Head: head.Number(), Stable: o.health(ctx, s.Stable.Revision)}
 	name := release.Effect{Release: r.ID, Attempt: r.Attempt}.Name()
 	if head.Entry != nil {
 		if i := slices.IndexFunc(head.Entry.Fenced, func(f version.Fenced) bool { return f.Trial == name }); i >= 0 {
 			seen.Fenced, seen.FencedWhy = true, head.Entry.Fenced[i].Reason
 		}
 	}
+	defer func() { o.guards.note(s, seen.Verdict) }()
 	if r.Phase.Final() {
 		return seen, nil
 	}
@@ -64,11 +71,49 @@ func (o *observer) Observe(ctx context.Context, s release.State) (release.Observ
 			return seen, err
 		}
 	}
-	if err := o.judge(r, &seen); err != nil {
+	if err := o.judge(ctx, s, head, &seen); err != nil {
 		return seen, err
 	}
 	seen.Evidence, err = o.evidence.encode()
 	return seen, err
+}
+
+// situation is what the guards are asked about.
+func (o *observer) situation(ctx context.Context, s release.State, head version.Head) (situation, error) {
+	sit := situation{now: o.now(), head: head, state: s}
+	stable := s.Stable.Revision
+	if stable == "" {
+		sit.stable = o.revisions.Initial()
+	} else {
+		var err error
+		if sit.stable, err = o.revisions.Lookup(stable); err != nil {
+			return sit, err
+		}
+	}
+	r := s.Live()
+	if r == nil {
+		return sit, nil
+	}
+	candidate, err := o.revisions.Lookup(r.Candidate)
+	if err == nil {
+		sit.candidate = candidate
+	}
+	sit.probe = o.probed(ctx, candidate, err)
+	sit.probe.At = sit.now
+	return sit, nil
+}
+
+// probed says what came of starting the candidate; err is why it was not found.
+func (o *observer) probed(ctx context.Context, candidate handler.Revision, err error) *guard.Probe {
+	p := &guard.Probe{}
+	if err == nil {
+		err = o.revisions.Probe(ctx, candidate)
+		p.Started = true
+	}
+	if p.Described = err == nil; err != nil {
+		p.Err = err.Error()
+	}
+	return p
 }
 
 // health says whether a revision can run here.
@@ -161,9 +206,19 @@ func (o *observer) clear(ctx context.Context, s release.State, attempt string, s
 	return nil
 }
 
-// judge turns the evidence into the verdict of all guards together.
-func (o *observer) judge(r *release.Release, seen *release.Observation) error {
-	j, err := analysis.Judge(o.evidence.Analysis, policyOf(r.Plan), analysis.Situation{})
+// judge turns the evidence into the verdict of all guards together: that of the comparison
+// of candidate and stable, and those of everything else that is asked. The worst counts.
+func (o *observer) judge(ctx context.Context, s release.State, head version.Head, seen *release.Observation) error {
+	r := s.Release
+	inShadow, err := o.compared(ctx, s, &seen.Seen)
+	if err != nil {
+		return err
+	}
+	all, err := o.evidence.withPairs(inShadow.pairs)
+	if err != nil {
+		return err
+	}
+	j, err := analysis.Judge(all, policyOf(r.Plan), analysis.Situation{})
 	if err != nil {
 		return err
 	}
@@ -180,6 +235,33 @@ func (o *observer) judge(r *release.Release, seen *release.Observation) error {
 	if r.Phase != release.PhasePreflight || seen.Verdict == release.Bad {
 		seen.Reasons = append(seen.Reasons, j.Reasons...)
 	}
+	if len(inShadow.hard) > 0 {
+		seen.Verdict, seen.Reasons = release.Bad, append(inShadow.hard, seen.Reasons...)
+	}
+	if seen.Verdict == release.Bad {
+		return nil // that is enough, and nobody else is waited for
+	}
+	return o.ask(ctx, s, head, judgementOf(j, o.now()), seen)
+}
+
+// ask adds what the guards say.
+func (o *observer) ask(ctx context.Context, s release.State, head version.Head, j *guard.Judgement, seen *release.Observation) error {
+	sit, err := o.situation(ctx, s, head)
+	if err != nil {
+		return nil //nolint:nilerr // without stable nothing can be asked, and seen.Stable says so
+	}
+	sit.judgement = j
+	answer, err := o.guards.look(ctx, sit)
+	if err != nil {
+		return err
+	}
+	health, reasons := answer.health(sit.live())
+	if s.Release.Phase != release.PhasePreflight || health == release.Hold {
+		seen.Reasons = append(reasons, seen.Reasons...)
+	}
+	if health != release.NoData || sit.live() != nil {
+		seen.Verdict = worse(seen.Verdict, health)
+	}
 	return nil
 }
 
@@ -194,4 +276,22 @@ func healthOf(v analysis.Verdict) release.Health {
 	case analysis.Inconclusive:
 	}
 	return release.NoData
+}
+
+// judgementOf is the comparison of candidate and stable as a fact among others.
+func judgementOf(j analysis.Judgement, now time.Time) *guard.Judgement {
+	out := &guard.Judgement{At: now, Verdict: guard.Inconclusive}
+	if len(j.Reasons) > 0 {
+		out.Sentence = j.Reasons[0]
+	}
+	switch j.Verdict {
+	case analysis.Pass:
+		out.Verdict = guard.Pass
+	case analysis.Fail:
+		out.Verdict = guard.Fail
+	case analysis.Broken:
+		out.Verdict = guard.Broken
+	case analysis.Inconclusive:
+	}
+	return out
 }

@@ -19,11 +19,14 @@ type Server struct {
 	baseDue chan struct{} // asks for a base; one request may wait
 
 	courtesy courtesy
+	vitals   *vitals
 }
 
 // NewServer returns the server of an app. Nothing runs until Run.
 func NewServer(a *App) *Server {
-	s := &Server{App: a, baseDue: make(chan struct{}, 1), courtesy: courtesy{now: a.opts.Now}}
+	s := &Server{App: a, baseDue: make(chan struct{}, 1), courtesy: courtesy{now: a.opts.Now}, vitals: newVitals(a.opts.Now)}
+	s.guards.vitals, s.guards.shown = s.vitals, s.metrics.releases
+	s.metrics.registry.MustRegister(s.vitals)
 	s.loop = compact.NewLoop(a.Compactor, compact.Bounds{
 		Messages: a.Config.Compact.MaxMessages, Bytes: int(a.Config.Compact.MaxBytes), Delay: 0,
 	}, compact.Hooks{Committed: s.committed, After: s.after})
@@ -32,6 +35,7 @@ func NewServer(a *App) *Server {
 
 // Submit brings inputs into a version; it returns when they are in one.
 func (s *Server) Submit(ctx context.Context, inputs []compact.Input) (compact.Result, error) {
+	defer s.vitals.submitted(len(inputs))()
 	return s.loop.Submit(ctx, inputs)
 }
 
@@ -43,6 +47,7 @@ func (s *Server) Do(ctx context.Context, do func(context.Context, *compact.Compa
 func (s *Server) committed(res compact.Result, err error, took time.Duration) {
 	s.courtesy.noteCommit()
 	s.metrics.committed(res, err, took)
+	s.vitals.committed(res, err, took)
 }
 
 func (s *Server) after(context.Context) error {
@@ -68,6 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.runFollower(gctx) })
 	g.Go(func() error { return s.runBases(gctx) })
 	g.Go(func() error { return s.runController(gctx) })
+	g.Go(func() error { return s.runShadow(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

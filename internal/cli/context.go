@@ -108,7 +108,7 @@ func (c *session) working(ctx context.Context, use func(*app.App) error) (err er
 }
 
 func (c *session) options() app.Options {
-	return app.Options{Now: c.env.Now, LookPath: c.env.LookPath, Log: c.logger(), Actor: c.who(), Forced: c.env.Getenv("LOCKSTEP_REVISION")}
+	return app.Options{Now: c.env.Now, LookPath: c.env.LookPath, Log: c.logger(), Actor: c.who(), Forced: c.env.Getenv("LOCKSTEP_REVISION"), Getenv: c.env.Getenv}
 }
 
 // printed writes v as JSON when -o json was given, and calls text otherwise.

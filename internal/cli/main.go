@@ -87,7 +87,7 @@ Begin with "lockstep demo", or with "lockstep up" and then
 	f.StringVarP(&c.data, "data", "d", "", "data directory (overrides the configuration)")
 	f.StringVarP(&c.output, "output", "o", outputText, "output of reads: text or json")
 	f.StringVar(&c.actor, "actor", "", "who asks, for the ledger (default $USER)")
-	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupRead, Title: "Looking:"}, &cobra.Group{ID: groupChange, Title: "Changing:"}, &cobra.Group{ID: groupCheck, Title: "Checking:"})
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupRead, Title: "Looking:"}, &cobra.Group{ID: groupChange, Title: "Changing:"}, &cobra.Group{ID: groupReleases, Title: "Releasing:"}, &cobra.Group{ID: groupCheck, Title: "Checking:"})
 	for _, cmd := range c.commands() {
 		root.AddCommand(cmd)
 	}
@@ -95,10 +95,11 @@ Begin with "lockstep demo", or with "lockstep up" and then
 }
 
 const (
-	groupRun    = "run"
-	groupRead   = "read"
-	groupChange = "change"
-	groupCheck  = "check"
+	groupRun      = "run"
+	groupRead     = "read"
+	groupChange   = "change"
+	groupReleases = "releases"
+	groupCheck    = "check"
 )
 
 // verbs makes cmd one that only holds others: alone it shows its help, and a verb that

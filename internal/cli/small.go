@@ -28,6 +28,11 @@ func (c *session) lint() *cobra.Command {
 				c.config = args[0]
 			}
 			cfg, err := c.settings()
+			// The words of guards are checked also when something else is wrong: then the mistakes
+			// of both come in one list.
+			if gerr := app.CheckGuards(cfg); gerr != nil && (err == nil || isProblems(gerr)) {
+				err = gerr
+			}
 			if err == nil {
 				_, err = app.Revision(cfg)
 			}
@@ -37,6 +42,11 @@ func (c *session) lint() *cobra.Command {
 			return c.printed(map[string]any{"ok": true, "problems": []string{}}, func(w io.Writer) { fmt.Fprintln(w, "ok") })
 		},
 	}
+}
+
+func isProblems(err error) bool {
+	_, ok := errors.AsType[*config.Problems](err)
+	return ok
 }
 
 // lintProblem is config.Problem for programs, with the names that all output has.

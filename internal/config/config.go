@@ -38,6 +38,8 @@ type Config struct {
 	Environment string    // which one this is, in the words of releases
 	Programs    []Program // further revisions, in the order of the file
 	Release     Release
+	Guards      Guards
+	Checks      Checks
 	Collections map[lockstep.Collection]Collection // overrides of what the handler says
 }
 
@@ -126,7 +128,7 @@ func Default() Config {
 		}},
 		Retention:   Retention{Keep: 7 * 24 * time.Hour},
 		Environment: DefaultEnvironment,
-		Release:     Release{Watch: time.Second, Budget: 2 * time.Second},
+		Release:     Release{Watch: time.Second, Budget: 2 * time.Second, ShadowLag: 256},
 		Collections: map[lockstep.Collection]Collection{},
 	}
 }

@@ -28,7 +28,7 @@ func Load(r io.Reader, name string) (Config, error) {
 func decode(root *Node) Config {
 	c := Default()
 	m := root.Map("version", "data", "listen", "token_file", "handler", "receipts", "mapping",
-		"imports", "compact", "follower", "retention", "environment", "revisions", "release", "collections")
+		"imports", "compact", "follower", "retention", "environment", "revisions", "release", "guards", "checks", "collections")
 	c.Version = int(m.Get("version").Int(FormatVersion, FormatVersion, FormatVersion))
 	c.Data = m.Get("data").Text(c.Data)
 	c.TokenFile = m.Get("token_file").Text("")
@@ -48,6 +48,8 @@ func decode(root *Node) Config {
 	c.Environment = decodeEnvironment(m.Get("environment"))
 	c.Programs = decodePrograms(m.Get("revisions"))
 	c.Release = decodeRelease(m.Get("release"), c.Release)
+	c.Guards = decodeGuards(m.Get("guards"))
+	c.Checks = decodeChecks(m.Get("checks"))
 	for _, e := range m.Get("collections").Entries().All() {
 		decodeCollection(e, c.Collections)
 	}

@@ -56,7 +56,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			Files: []string{"lib/*.py"}, Processes: 2, Timeout: 3 * time.Second, MemoryBytes: 512 << 20,
 		}},
 		Release: Release{
-			Plan: "AllAtOnce", Watch: 2 * time.Second, Budget: 500 * time.Millisecond,
+			Plan: "AllAtOnce", Watch: 2 * time.Second, Budget: 500 * time.Millisecond, ShadowLag: 64,
 			Chain: []Link{{"dev", 48 * time.Hour, "./dev"}, {"prod", 0, ""}},
 		},
 		Collections: map[lockstep.Collection]Collection{"words": {1536, "cosine"}, "lines": {0, "l2"}},

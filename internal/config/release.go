@@ -23,7 +23,10 @@ type Release struct {
 	Plan   string        // name of a preset; "": the default of the environment
 	Watch  time.Duration // how often the controller looks
 	Budget time.Duration // of one call of a candidate
-	Chain  []Link        // environments in their order; empty: this one alone
+	// ShadowLag is how many versions the comparison in shadow may be behind before it gives
+	// some of them up.
+	ShadowLag int
+	Chain     []Link // environments in their order; empty: this one alone
 }
 
 // Link is one environment of the chain.
@@ -82,11 +85,13 @@ func words(n *Node) []string {
 }
 
 func decodeRelease(n *Node, def Release) Release {
-	m := n.Map("plan", "watch", "budget", "chain")
+	m := n.Map("plan", "watch", "budget", "shadow_lag", "chain")
 	r := Release{
 		Plan:   m.Get("plan").Text(def.Plan),
 		Watch:  m.Get("watch").Duration(def.Watch, 10*time.Millisecond, time.Hour),
 		Budget: m.Get("budget").Duration(def.Budget, 10*time.Millisecond, time.Minute),
+
+		ShadowLag: int(m.Get("shadow_lag").Int(int64(def.ShadowLag), 2, 1_000_000)),
 	}
 	for _, l := range m.Get("chain").List() {
 		link := l.Map("environment", "occupancy", "data")
