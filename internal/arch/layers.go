@@ -9,7 +9,7 @@ import (
 // those of lower layers, and of its own layer only what inside allows.
 var layers = [][]string{
 	{"cmd"},
-	{"cli", "web", "bench"},
+	{"cli", "web", "bench", "faults"},
 	{"app"},
 	{"adapter"},
 	{"receipt", "mapping"},
