@@ -60,17 +60,17 @@ func (p *Provider) StringEvaluation(ctx context.Context, flag, byDefault string,
 }
 
 // FloatEvaluation implements openfeature.FeatureProvider; there is no such flag.
-func (p *Provider) FloatEvaluation(_ context.Context, flag string, byDefault float64, _ openfeature.FlattenedContext) openfeature.FloatResolutionDetail {
+func (*Provider) FloatEvaluation(_ context.Context, flag string, byDefault float64, _ openfeature.FlattenedContext) openfeature.FloatResolutionDetail {
 	return openfeature.FloatResolutionDetail{Value: byDefault, ProviderResolutionDetail: unknown(flag)}
 }
 
 // IntEvaluation implements openfeature.FeatureProvider; there is no such flag.
-func (p *Provider) IntEvaluation(_ context.Context, flag string, byDefault int64, _ openfeature.FlattenedContext) openfeature.IntResolutionDetail {
+func (*Provider) IntEvaluation(_ context.Context, flag string, byDefault int64, _ openfeature.FlattenedContext) openfeature.IntResolutionDetail {
 	return openfeature.IntResolutionDetail{Value: byDefault, ProviderResolutionDetail: unknown(flag)}
 }
 
 // ObjectEvaluation implements openfeature.FeatureProvider; there is no such flag.
-func (p *Provider) ObjectEvaluation(_ context.Context, flag string, byDefault any, _ openfeature.FlattenedContext) openfeature.InterfaceResolutionDetail {
+func (*Provider) ObjectEvaluation(_ context.Context, flag string, byDefault any, _ openfeature.FlattenedContext) openfeature.InterfaceResolutionDetail {
 	return openfeature.InterfaceResolutionDetail{Value: byDefault, ProviderResolutionDetail: unknown(flag)}
 }
 
