@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -219,7 +220,8 @@ func (e *evidence) limit(class int) (key int, ok bool) {
 func (e *evidence) close() error {
 	s := analysis.Sample{Tables: map[string][]analysis.Table{}}
 	for guard, byClass := range e.open.tables {
-		for _, t := range byClass {
+		for _, class := range slices.Sorted(maps.Keys(byClass)) { // sums of floats depend on their order
+			t := byClass[class]
 			if t.NC > 0 || t.NB > 0 {
 				s.Tables[guard] = append(s.Tables[guard], *t)
 			}
