@@ -1,11 +1,11 @@
-# make build test lint sim fuzz bench interop demo clean; CONTRIBUTING.md says when.
+# make build test lint sim faults fuzz bench interop demo clean; CONTRIBUTING.md says when.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 
 # The race detector is several times slower: it runs where goroutines share state.
-RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/...
+RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/... ./internal/adapter/program/... ./internal/shadow/...
 SEEDS ?= 2000
 KILLS ?= 50
 FUZZTIME ?= 10s
@@ -13,7 +13,7 @@ FUZZTIME ?= 10s
 # The product has no cgo (CONTRIBUTING.md); only the race detector needs it.
 export CGO_ENABLED := 0
 
-.PHONY: build test unit race lint sim fuzz bench interop interop-env demo clean
+.PHONY: build test unit race lint sim faults fuzz bench interop interop-env demo clean
 
 build:
 	go build -trimpath -o bin/lockstep ./cmd/lockstep
@@ -42,6 +42,11 @@ lint:
 sim:
 	go test -vet=off ./internal/simtest -run Simulation -sim.seeds=$(SEEDS)
 	go test -vet=off ./internal/crashtest -crash.rounds=$(KILLS)
+
+# HEALTHY is how many good candidates are released besides the bad ones.
+HEALTHY ?= 300
+faults:
+	go run ./cmd/lockstep-faults -healthy $(HEALTHY)
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

@@ -115,7 +115,7 @@ func (u *newUser) serve(t *testing.T, words []string) {
 	}
 }
 
-func (u *newUser) shell(t *testing.T, dir, command string) string {
+func (*newUser) shell(t *testing.T, dir, command string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", command)
 	cmd.Dir = dir

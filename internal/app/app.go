@@ -33,6 +33,7 @@ type Options struct {
 	Actor    string
 	Handlers []handler.Handler   // further builtin revisions: of a demo, of a test
 	Forced   string              // LOCKSTEP_REVISION: the revision that decides about every key here
+	Veto     Veto                // nil: nobody but the ledger of releases decides about keys
 	Getenv   func(string) string // finds secrets that the configuration names; nil finds none
 }
 

@@ -53,7 +53,7 @@ func newControl(ctx context.Context, store *Store, cfg config.Config, opts Optio
 func (c *Control) Close() error { return c.Revisions.Close() }
 
 func (c *Control) router() *router {
-	return &router{releases: c.Releases, revisions: c.Revisions, forced: c.opts.Forced, log: c.opts.Log}
+	return &router{releases: c.Releases, revisions: c.Revisions, forced: c.opts.Forced, veto: c.opts.Veto, log: c.opts.Log}
 }
 
 // Order is who asks for something, why, and now.

@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"maps"
+	"strings"
 
 	"lockstep/internal/compact"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/receipt"
+	"lockstep/internal/receipt/synth"
 	"lockstep/internal/release"
 )
 
 // DemoCandidate returns the revision that the demonstration tries to release: receipts@2
-// after a migration in which somebody lost a key, so that it fails on two of three
-// receipts whose place is changed. Nothing that was recorded before shows it.
+// after a migration in which somebody lost an encoding, so that it fails on names that are
+// not plain ASCII. Nothing that was recorded before has any: preflight cannot find it.
 func DemoCandidate() handler.Handler {
 	return migrated{receipt.V2(receipt.V2Config{})}
 }
@@ -29,19 +31,30 @@ func (m migrated) Describe() handler.Description {
 	return d
 }
 
-var errDemo = errors.New(`KeyError: 'merchant_name'`)
+var errDemo = errors.New(`UnicodeEncodeError: 'ascii' codec can't encode character '\xe9' in position 3`)
 
 // Plan fails where the migration went wrong, and is receipts@2 everywhere else.
 func (m migrated) Plan(ctx context.Context, u handler.Unit) ([]lockstep.Mutation, error) {
 	for i := range u.Messages {
-		c := &u.Messages[i].Change
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(c.Key.Partition)) // a hash does not fail
-		if c.Event == lockstep.Modify && c.Entity == receipt.EntityPlace && h.Sum32()%3 != 0 {
+		if strings.Contains(u.Messages[i].Change.New.Str(merchantName), "é") {
 			return nil, errDemo
 		}
 	}
 	return m.Handler.Plan(ctx, u)
+}
+
+const merchantName = "merchant_name"
+
+// abroad is an event after the shops have begun to open abroad: a changed merchant has a
+// name with an accent.
+func abroad(e synth.Event) synth.Event {
+	name := e.Change.New.Str(merchantName)
+	if e.Change.Event != lockstep.Modify || name == "" {
+		return e
+	}
+	e.Change.New = maps.Clone(e.Change.New)
+	e.Change.New[merchantName] = lockstep.Attr{Type: lockstep.AttrS, Text: "Café " + name}
+	return e
 }
 
 // DemoRelease is how the release of the demonstration went.
@@ -161,7 +174,7 @@ func (f DemoFiles) more(edits int) []compact.Input {
 				continue // its files would have to be written
 			}
 			for _, e := range edit.Events {
-				out = append(out, compact.Input{Message: e.Message()})
+				out = append(out, compact.Input{Message: abroad(e).Message()})
 			}
 		}
 	}

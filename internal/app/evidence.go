@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ const (
 // policyOf is what a release is judged by: the defaults, without the comparison in shadow
 // when its plan has no such step.
 func policyOf(plan release.Plan) analysis.Policy {
-	p := analysis.DefaultPolicy()
+	p := defaults()
 	if slices.ContainsFunc(plan.Steps, func(s release.Step) bool { return s.Kind == release.Shadow }) {
 		return p
 	}
@@ -35,6 +36,19 @@ func policyOf(plan release.Plan) analysis.Policy {
 	}
 	for i := range p.Guards {
 		p.Guards[i].Weight /= sum
+	}
+	return p
+}
+
+// defaults is the policy of the analysis with what is known about our guards. A unit is
+// slow by a limit that follows stable, and a machine that gets slower makes stable's units
+// slow, too: that is no reason to hold, unless most of them are.
+func defaults() analysis.Policy {
+	p := analysis.DefaultPolicy()
+	for i := range p.Guards {
+		if p.Guards[i].Name == guardSlow {
+			p.Guards[i].StableMax = 0.6
+		}
 	}
 	return p
 }
@@ -191,6 +205,25 @@ func merge(into map[int]map[int]int, class int, took map[int]int) {
 	}
 }
 
+// fadeUnits is how many units of stable a limit remembers: beyond, all of them count half,
+// so that it follows a machine that gets slower or faster.
+const fadeUnits = 400
+
+func fade(took map[int]int) {
+	all := 0
+	for _, n := range took {
+		all += n
+	}
+	if all <= fadeUnits {
+		return
+	}
+	for k, n := range took {
+		if took[k] = n / 2; n/2 == 0 {
+			delete(took, k)
+		}
+	}
+}
+
 // limit is how long a unit of a class may take before it is slow: beyond nine in ten of
 // stable's units, of windows that are closed. A limit that moved with the window that it
 // judges would be no limit.
@@ -219,7 +252,8 @@ func (e *evidence) limit(class int) (key int, ok bool) {
 func (e *evidence) close() error {
 	s := analysis.Sample{Tables: map[string][]analysis.Table{}}
 	for guard, byClass := range e.open.tables {
-		for _, t := range byClass {
+		for _, class := range slices.Sorted(maps.Keys(byClass)) { // sums of floats depend on their order
+			t := byClass[class]
 			if t.NC > 0 || t.NB > 0 {
 				s.Tables[guard] = append(s.Tables[guard], *t)
 			}
@@ -232,6 +266,7 @@ func (e *evidence) close() error {
 	e.Through = e.open.last
 	for class, took := range e.open.stable {
 		merge(e.Stable, class, took)
+		fade(e.Stable[class])
 	}
 	for arm, n := range e.open.units {
 		e.Units[arm] += n

@@ -111,7 +111,7 @@ func (r *Revisions) Lookup(name string) (handler.Revision, error) {
 }
 
 // Probe asks a revision again whether it starts and is what it was.
-func (r *Revisions) Probe(ctx context.Context, rev handler.Revision) error {
+func (*Revisions) Probe(ctx context.Context, rev handler.Revision) error {
 	s, ok := rev.Handler.(specified)
 	if !ok {
 		return rev.Handler.Describe().Check()

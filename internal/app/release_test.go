@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"path/filepath"
 	"testing"
@@ -193,4 +194,46 @@ func TestAGoodCandidateEarnsItsTrafficAndBecomesStable(t *testing.T) {
 	if e.Revisions[s.Stable.Revision] == 0 || len(e.Revisions) != 1 {
 		t.Errorf("after the promotion %v decide", e.Revisions)
 	}
+}
+
+// closed lets no key pass.
+type closed struct{}
+
+func (closed) Allows(context.Context, string) bool { return false }
+
+func TestAVetoKeepsEveryKeyFromTheCandidate(t *testing.T) {
+	x := newTrial(t, newVariant("good", nil))
+	x.start("receipts@good", release.Step{Kind: release.Canary, Weight: 5000, MinUnits: 10_000})
+	open := x.server.router()
+	shut := x.server.router()
+	shut.veto = closed{}
+	for range 100 {
+		routing, err := open.Route(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if routing.Canary == nil {
+			time.Sleep(20 * time.Millisecond) // preflight is not over
+			continue
+		}
+		vetoed, err := shut.Route(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, kept := 0, 0
+		for i := range 200 {
+			key := fmt.Sprint("key ", i)
+			if routing.Canary(key) {
+				given++
+			}
+			if vetoed.Canary(key) {
+				kept++
+			}
+		}
+		if given < 50 || kept != 0 {
+			t.Errorf("of 200 keys %d without and %d with the veto", given, kept)
+		}
+		return
+	}
+	t.Fatal("the canary does not begin")
 }

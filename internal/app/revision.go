@@ -80,5 +80,5 @@ func (s specified) ReadsContext(ctx context.Context, messages []lockstep.Message
 	if p, ok := s.Handler.(*program.Program); ok {
 		return p.ReadsContext(ctx, messages)
 	}
-	return s.Handler.Reads(messages), ctx.Err()
+	return s.Reads(messages), ctx.Err()
 }

@@ -19,10 +19,17 @@ type router struct {
 	releases  *release.Log
 	revisions *Revisions
 	forced    string // LOCKSTEP_REVISION, as given
+	veto      Veto   // nil: nobody else is asked
 	log       *slog.Logger
 
-	number uint64 // of the routing below; 0: none was read yet
-	last   compact.Routing
+	from release.Routing // the last one resolved; Number 0: none
+	last compact.Routing
+}
+
+// Veto is a second word on which keys a candidate gets, for example a flag: it can keep
+// one from it, and never give it one.
+type Veto interface {
+	Allows(ctx context.Context, key string) bool
 }
 
 // Route implements compact.Router. Before the first entry of the ledger the revision that
@@ -32,8 +39,8 @@ func (r *router) Route(ctx context.Context) (compact.Routing, error) {
 	if err != nil {
 		return compact.Routing{}, err
 	}
-	if r.number != 0 && head.Number() == r.number {
-		return r.last, nil
+	if r.from.Number != 0 && head.Number() == r.from.Number {
+		return r.withCanary(ctx), nil
 	}
 	forced := ""
 	if r.forced != "" {
@@ -43,12 +50,24 @@ func (r *router) Route(ctx context.Context) (compact.Routing, error) {
 		}
 		forced = rev.ID()
 	}
-	routing, err := r.resolve(head.Routing(forced))
+	from := head.Routing(forced)
+	routing, err := r.resolve(from)
 	if err != nil {
 		return compact.Routing{}, err
 	}
-	r.number, r.last = head.Number(), routing
-	return routing, nil
+	r.from, r.last = from, routing
+	return r.withCanary(ctx), nil
+}
+
+// withCanary is the last routing with the decision about keys, made in ctx.
+func (r *router) withCanary(ctx context.Context) compact.Routing {
+	out, from := r.last, r.from
+	if out.Candidate.Handler != nil {
+		out.Canary = func(key string) bool {
+			return from.Arm(key) == release.ArmCandidate && (r.veto == nil || r.veto.Allows(ctx, key))
+		}
+	}
+	return out
 }
 
 func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
@@ -74,7 +93,6 @@ func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
 		return to, nil
 	}
 	to.Candidate = candidate
-	to.Canary = func(key string) bool { return from.Arm(key) == release.ArmCandidate }
 	return to, nil
 }
 

@@ -132,10 +132,15 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 }
 
 // merge classifies the message and says what it would make of its item as the job has
-// left it so far. Known is nil for a message that is ignored by rule.
+// left it so far. Known is nil for a message that is ignored by rule. A candidate that
+// ignores what stable mirrors is at fault: what it left out of the mirror no rollback
+// could bring back.
 func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, err error) {
 	entity, ok := p.arm.classify.Entity(m.Change.Key)
 	if !ok || entity == "" {
+		if theirs, ok := p.arms.stable.classify.Entity(m.Change.Key); ok && theirs != "" {
+			return nil, change.Merged{}, parkError{fmt.Errorf("%s ignores %s, which stable mirrors as %s", p.arm.rev, m.Change.Key, theirs)}
+		}
 		return nil, change.Merged{Outcome: lockstep.Ignored}, nil
 	}
 	m.Change.Entity = entity

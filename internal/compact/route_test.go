@@ -133,6 +133,26 @@ func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 	}
 }
 
+// blind is kv that does not know items any more that end in 9.
+type blind struct{ candidate }
+
+func (b blind) Describe() handler.Description {
+	d := b.candidate.Describe()
+	d.Version, d.Entities = "3", []handler.EntityRule{{Entity: "", Partition: ".*", Sort: ".*9"}, d.Entities[0]}
+	return d
+}
+
+func TestACandidateCannotLeaveOutOfTheMirrorWhatStableMirrors(t *testing.T) {
+	r, router := onTrial(t, shout)
+	router.Candidate = handler.NewRevision(blind{candidate{plan: shout}})
+	res := r.commit(set("G1", "K9", "a", 1), set("G2", "K9", "c", 2))
+	if res.Counts[lockstep.Applied] != 2 {
+		t.Errorf("result %+v", res)
+	}
+	wantThings(t, r, "G1/K9=a G2/K9=c")
+	wantJudged(t, r, "kv@1 0: 1 0 0", "kv@3 0: 1 1 0")
+}
+
 func TestWhatFailsWithBothJudgesNobodyAndIsParked(t *testing.T) {
 	r, _ := onTrial(t, shout)
 	res := r.commit(set("G1", "K1", "fail", 1), set("G2", "K1", "fail", 2), set("G1", "K2", "later", 3))

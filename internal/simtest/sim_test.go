@@ -87,12 +87,6 @@ func runSeeds(ctx context.Context, from uint64, n int) (sum tally, bad *world) {
 	return sum, bad
 }
 
-func runSeed(t *testing.T, seed uint64) {
-	t.Helper()
-	w := newWorld(seed)
-	fail(t, w, w.run(t.Context()))
-}
-
 func fail(t *testing.T, w *world, err error) {
 	t.Helper()
 	if err != nil {

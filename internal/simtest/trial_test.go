@@ -16,7 +16,6 @@ import (
 type trial struct {
 	n       int    // of trials begun
 	name    string // of the one under way; "": none
-	ended   map[string]bool
 	weight  uint32 // percent of the keys
 	clumsy  bool   // the candidate fails where the old revision fails
 	lagging bool   // the fence is up, and the routing still names the candidate
