@@ -35,6 +35,7 @@ type DemoFiles struct {
 	Edited  string // a busy day: renamed places, moved labels, deletions, and what real streams send besides
 	Records int    // stream records in Created
 	Edits   int    // edits in Edited
+	Keys    int    // partition keys, one for each receipt
 
 	synth *synth.Generator // goes on where Edited ends
 }
@@ -43,7 +44,7 @@ type DemoFiles struct {
 // embeddings under dir.
 func WriteDemo(ctx context.Context, dir string, opts DemoOptions) (DemoFiles, error) {
 	g := synth.New(opts.Seed, synth.Options{Receipts: opts.Receipts, Dimension: opts.Dimension})
-	f := DemoFiles{Created: filepath.Join(dir, "created.ndjson"), Edited: filepath.Join(dir, "edited.ndjson"), Edits: opts.Edits, synth: g}
+	f := DemoFiles{Created: filepath.Join(dir, "created.ndjson"), Edited: filepath.Join(dir, "edited.ndjson"), Edits: opts.Edits, Keys: opts.Receipts, synth: g}
 	var out bytes.Buffer
 	for e := range g.Events() {
 		out.Write(e.AppendJSON(nil))

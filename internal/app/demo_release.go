@@ -59,18 +59,19 @@ func abroad(e synth.Event) synth.Event {
 
 // DemoRelease is how the release of the demonstration went.
 type DemoRelease struct {
-	Candidate string  `json:"candidate"`
-	Outcome   string  `json:"outcome"`
-	Step      string  `json:"step"`
-	Reason    string  `json:"reason"`
-	Units     int     `json:"units"`      // decided by the candidate
-	Failed    int     `json:"failed"`     // of these, and covered by stable in the same batch
-	Parked    int64   `json:"parked"`     // because of it
-	Versions  int     `json:"versions"`   // from its first unit to the fence
-	Fence     uint64  `json:"fence"`      // the version behind which it can publish nothing
-	Behind    int     `json:"behind"`     // its mutations behind the fence
-	Changes   int     `json:"changes"`    // stream records played meanwhile
-	ElapsedMS float64 `json:"elapsed_ms"` // from the start to the fence
+	Candidate   string  `json:"candidate"`
+	Outcome     string  `json:"outcome"`
+	Step        string  `json:"step"`
+	Reason      string  `json:"reason"`
+	Units       int     `json:"units"`    // decided by the candidate
+	Failed      int     `json:"failed"`   // of these, and covered by stable in the same batch
+	Parked      int64   `json:"parked"`   // because of it
+	Versions    int     `json:"versions"` // from its first unit to the fence
+	Fence       uint64  `json:"fence"`    // the version behind which it can publish nothing
+	Behind      int     `json:"behind"`   // its mutations behind the fence
+	Quarantined bool    `json:"quarantined"`
+	Changes     int     `json:"changes"`    // stream records played meanwhile
+	ElapsedMS   float64 `json:"elapsed_ms"` // from the start to the fence
 }
 
 // demoPlan is a canary of a quarter of the keys, and a bake that this candidate never sees.
@@ -132,6 +133,7 @@ func (f DemoFiles) PlayRelease(ctx context.Context, a *App, say func(string)) (o
 		return out, fmt.Errorf("demo: the release does not end: %s", head.State().Describe(a.opts.Now()))
 	}
 	out.Outcome, out.Step, out.Reason = string(r.Ending.Outcome), r.Current().String(), r.Ending.Reason
+	_, out.Quarantined = head.State().Quarantined(r.Candidate)
 	out.ElapsedMS = float64(a.opts.Now().Sub(begun).Microseconds()) / 1000
 	if _, err := a.Commit(ctx, f.more(demoBatch)); err != nil { // life goes on, without it
 		return out, err

@@ -40,15 +40,15 @@ look at next. Nothing leaves this machine, and nothing but the data directory is
 
 // story is what a demonstration tells programs.
 type story struct {
-	Directory string          `json:"directory"`
-	Created   app.Ingested    `json:"created"`
-	Edited    app.Ingested    `json:"edited"`
-	Reset     uint64          `json:"reset_to"`
-	ResetMS   float64         `json:"reset_ms"`
-	Same      bool            `json:"same_digest_after_replay"`
-	Digest    string          `json:"digest"`
-	Release   app.DemoRelease `json:"release"`
-	Status    app.Status      `json:"status"`
+	Directory string           `json:"directory"`
+	Created   app.Ingested     `json:"created"`
+	Edited    app.Ingested     `json:"edited"`
+	Reset     uint64           `json:"reset_to"`
+	ResetMS   float64          `json:"reset_ms"`
+	Same      bool             `json:"same_digest_after_replay"`
+	Digest    string           `json:"digest"`
+	Release   *app.DemoRelease `json:"release,omitempty"`
+	Status    app.Status       `json:"status"`
 }
 
 const demoDirectory = "./lockstep-demo"
@@ -108,8 +108,7 @@ func (c *session) play(ctx context.Context, a *app.App, files app.DemoFiles, s *
 	}
 	s.Digest = version.IndexDigest(a.Compactor.Head().Entry.Digests())
 	s.Same = s.Digest == digest
-	say("releasing a migrated revision while edits go on: a quarter of the keys first")
-	if s.Release, err = files.PlayRelease(ctx, a, func(line string) { say("%s", line) }); err != nil {
+	if err := c.playRelease(ctx, a, files, s); err != nil {
 		return err
 	}
 	if st := a.FollowerStatus(); st.Advice == "" {
@@ -119,6 +118,20 @@ func (c *session) play(ctx context.Context, a *app.App, files app.DemoFiles, s *
 		}
 	}
 	s.Status, err = a.Status(ctx)
+	return err
+}
+
+// demoKeys is how many keys a canary needs to say something.
+const demoKeys = 20
+
+func (c *session) playRelease(ctx context.Context, a *app.App, files app.DemoFiles, s *story) error {
+	if files.Keys < demoKeys {
+		fmt.Fprintf(c.env.Stderr, "a table of %d receipts has too few keys for a canary: no release is played\n", files.Keys)
+		return nil
+	}
+	fmt.Fprintln(c.env.Stderr, "releasing a migrated revision while edits go on: a quarter of the keys first")
+	played, err := files.PlayRelease(ctx, a, func(line string) { fmt.Fprintln(c.env.Stderr, line) })
+	s.Release = &played
 	return err
 }
 
@@ -141,7 +154,9 @@ func printStory(w io.Writer, s story) {
 		same = "THE DIGEST DIFFERS, which must not happen"
 	}
 	fmt.Fprintf(w, "Back to version %d in %.1f ms, the edits replayed: %s.\n\n", s.Reset, s.ResetMS, same)
-	printDemoRelease(w, s.Release)
+	if s.Release != nil {
+		printDemoRelease(w, s.Release)
+	}
 	printStatus(w, s.Status)
 	fmt.Fprintf(w, "\nLook at it:\n")
 	for _, cmd := range []string{"log", "diff %[2]d %[3]d", "get words --limit 2", "status", "verify"} {
@@ -153,9 +168,13 @@ func printStory(w io.Writer, s story) {
 	fmt.Fprintf(w, "Run it for real:\n  lockstep up\n")
 }
 
-func printDemoRelease(w io.Writer, r app.DemoRelease) {
+func printDemoRelease(w io.Writer, r *app.DemoRelease) {
+	quarantined := ""
+	if r.Quarantined {
+		quarantined = " It is quarantined by its content."
+	}
 	fmt.Fprintf(w, "The release of %s: %s in the step %q after %d units of work, %.0f ms after its start.\n", r.Candidate, r.Outcome, r.Step, r.Units, r.ElapsedMS)
 	fmt.Fprintf(w, "  Why:     %s\n", r.Reason)
 	fmt.Fprintf(w, "  Harm:    it failed %d times, and stable did that work within the same batch: %d messages parked, none lost\n", r.Failed, r.Parked)
-	fmt.Fprintf(w, "  Stopped: version %d is its fence; behind it, it wrote %d records. It is quarantined by its content.\n\n", r.Fence, r.Behind)
+	fmt.Fprintf(w, "  Stopped: version %d is its fence; behind it, it wrote %d records.%s\n\n", r.Fence, r.Behind, quarantined)
 }

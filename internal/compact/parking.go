@@ -36,7 +36,7 @@ func (p *planner) park(ctx context.Context, out *planned, from int, reason strin
 		// Whether it must be parked depends on the mirror: without this a message that
 		// another compactor has handled meanwhile would be parked all the same.
 		out.ranges = append(out.ranges, span{c: lockstep.Table, id: m.Change.Key.RecordID()})
-		_, got, err := p.merge(s, m)
+		_, got, _, err := p.merge(s, m)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (p *planner) handled(out *planned, n int) (*sight, error) {
 		if o := out.outcomes[i].Outcome; o != lockstep.Applied && o != lockstep.Unchanged {
 			continue
 		}
-		known, got, err := p.merge(s, &out.job.messages[i])
+		known, got, _, err := p.merge(s, &out.job.messages[i])
 		if err != nil {
 			return nil, err
 		}

@@ -108,7 +108,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 			out.outcomes[i] = Outcome{lockstep.ResolvedOut, reason}
 			continue
 		}
-		known, got, err := p.merge(s, &m)
+		known, got, shown, err := p.merge(s, &m)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,9 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 			continue
 		}
 		known.item, known.cause = got.Item, i
-		unit, at = append(unit, m), append(at, i)
+		if shown {
+			unit, at = append(unit, m), append(at, i)
+		}
 		out.outcomes[i].Outcome = lockstep.Unchanged
 	}
 	for _, id := range s.itemIDs() {
@@ -132,22 +134,23 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 }
 
 // merge classifies the message and says what it would make of its item as the job has
-// left it so far. Known is nil for a message that is ignored by rule. A candidate that
-// ignores what stable mirrors is at fault: what it left out of the mirror no rollback
-// could bring back.
-func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, err error) {
+// left it so far. Known is nil for a message that is ignored by rule. What a candidate
+// ignores and stable mirrors is mirrored and not shown to the candidate: what was left out
+// of the mirror no rollback could bring back.
+func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, shown bool, err error) {
 	entity, ok := p.arm.classify.Entity(m.Change.Key)
+	shown = ok && entity != ""
+	if !shown && p.arm != p.arms.stable {
+		entity, ok = p.arms.stable.classify.Entity(m.Change.Key)
+	}
 	if !ok || entity == "" {
-		if theirs, ok := p.arms.stable.classify.Entity(m.Change.Key); ok && theirs != "" {
-			return nil, change.Merged{}, parkError{fmt.Errorf("%s ignores %s, which stable mirrors as %s", p.arm.rev, m.Change.Key, theirs)}
-		}
-		return nil, change.Merged{Outcome: lockstep.Ignored}, nil
+		return nil, change.Merged{Outcome: lockstep.Ignored}, false, nil
 	}
 	m.Change.Entity = entity
 	if known, err = s.item(p.reader, m.Change.Key.RecordID()); err != nil {
-		return nil, change.Merged{}, err
+		return nil, change.Merged{}, false, err
 	}
-	return known, change.Merge(known.item, known.item.ID != "", m.Change), nil
+	return known, change.Merge(known.item, known.item.ID != "", m.Change), shown, nil
 }
 
 // decide asks the handler and turns its answer into mutations with images.
@@ -188,12 +191,7 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 
 // ask calls the handler. A panic is the handler's failure and not ours.
 func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Mutation, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			where, _, _ := strings.Cut(string(debug.Stack()), "\n\n")
-			err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", p.arm.rev, r, where)}
-		}
-	}()
+	defer p.arm.caught(&err)
 	call, done := p.arm.bounded(ctx)
 	defer done()
 	muts, err = p.arm.rev.Handler.Plan(call, u)
@@ -210,19 +208,28 @@ func (p *planner) ask(ctx context.Context, u handler.Unit) (muts []lockstep.Muta
 	return nil, parkError{fmt.Errorf("%s: %w", p.arm.rev, err)}
 }
 
+// caught makes a panic the failure of the handler. It is deferred.
+func (a *arm) caught(err *error) {
+	if r := recover(); r != nil {
+		where, _, _ := strings.Cut(string(debug.Stack()), "\n\n")
+		*err = parkError{fmt.Errorf("%s panicked: %v (%.200s)", a.rev, r, where)}
+	}
+}
+
 // contextReader is a handler whose Reads can be broken off: a program may hang there.
 type contextReader interface {
 	ReadsContext(ctx context.Context, messages []lockstep.Message) (handler.Reads, error)
 }
 
-func (p *planner) reads(ctx context.Context, unit []lockstep.Message) (handler.Reads, error) {
+func (p *planner) reads(ctx context.Context, unit []lockstep.Message) (reads handler.Reads, err error) {
+	defer p.arm.caught(&err)
 	r, ok := p.arm.rev.Handler.(contextReader)
 	if !ok {
 		return p.arm.rev.Handler.Reads(unit), nil
 	}
 	call, done := p.arm.bounded(ctx)
 	defer done()
-	reads, err := r.ReadsContext(call, unit)
+	reads, err = r.ReadsContext(call, unit)
 	switch {
 	case err == nil:
 		return reads, nil

@@ -90,7 +90,7 @@ func (s *Stage) Ask(ctx context.Context, who *Subject, messages []lockstep.Messa
 	if err := ctx.Err(); err != nil {
 		return Reply{}, err
 	}
-	p := &planner{reader: s.View, arm: who.arm, importer: noSource{}, store: s.Store, dims: s.dims(who.arm), now: s.Entry.At}
+	p := &planner{reader: s.View, arms: &arms{stable: who.arm}, arm: who.arm, importer: noSource{}, store: s.Store, dims: s.dims(who.arm), now: s.Entry.At}
 	start := s.Clock()
 	r, err := p.again(ctx, messages)
 	r.Took = s.Clock().Sub(start)
@@ -133,16 +133,11 @@ func (s *Stage) dims(a *arm) map[lockstep.Collection]int {
 
 // again is handle without effects: it keeps the answer instead of images.
 func (p *planner) again(ctx context.Context, messages []lockstep.Message) (r Reply, err error) {
-	defer func() { // Plan is guarded by ask; Reads must not end the process either
-		if x := recover(); x != nil {
-			err = parkError{fmt.Errorf("%s panicked: %v", p.arm.rev, x)}
-		}
-	}()
 	s := &sight{items: map[string]*mirrored{}}
 	var unit []lockstep.Message
 	for i := range messages {
 		m := messages[i]
-		known, got, err := p.merge(s, &m)
+		known, got, _, err := p.merge(s, &m)
 		if err != nil {
 			return r, err
 		}
