@@ -47,6 +47,9 @@ type Fault struct {
 	// candidate is good, and it must be promoted.
 	Catch []string `json:"catch,omitempty"`
 	Harm  Harm     `json:"harm"`
+	// Held is the guard that may hold the release of a good candidate for as long as the
+	// surroundings are bad; "" when nothing may.
+	Held string `json:"held,omitempty"`
 
 	candidate func() handler.Handler                               // Builtin; Environment: good when nil
 	program   func(Options) (config.Program, error)                // Exec

@@ -44,7 +44,7 @@ func programs() []Fault {
 		},
 		{
 			ID: modeStderr, What: "Every call writes 256 KiB to standard error: it must cost nobody anything, and the answers are right.",
-			Origin: "general", Kind: Exec, Harm: HarmNone,
+			Origin: "general", Kind: Exec, Harm: HarmNone, Held: "unit-time",
 			program: self(modeStderr), stable: steady(programPace),
 		},
 		{

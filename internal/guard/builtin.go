@@ -95,7 +95,7 @@ func integrityGuards() []Guard {
 func performanceGuards() []Guard {
 	return []Guard{
 		on("candidate_unit_seconds_p90", times(2, 0.005, Seconds), shortWindow).versus("stable_unit_seconds_p90").of(3, 5).
-			named("unit-time", Performance, Rollback, NeedRelease, "A unit of work takes more than twice the time that stable takes now."),
+			named("unit-time", Performance, Hold, NeedRelease, "A unit of work takes more than twice the time that stable takes now."),
 		on("publish_seconds_p90", times(2, 0.05, Seconds), shortWindow).versus("publish_seconds_p90_before").of(3, 5).
 			named("publish-time", Performance, Hold, NeedRelease, "Publishing takes more than twice the time that it took before the candidate."),
 		on("backlog_age_seconds", atMost(900, Seconds), shortWindow).of(3, 5).named("backlog-age", Performance, Hold, NeedNothing,
