@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // freeze windows name time zones, and a small machine has no zone files
 
 	"golang.org/x/term"
 

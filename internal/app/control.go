@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"lockstep/internal/config"
@@ -17,9 +18,10 @@ type Control struct {
 	Revisions *Revisions
 	Releases  *release.Log
 
-	cfg    config.Config
-	opts   Options
-	guards *guards
+	cfg      config.Config
+	opts     Options
+	guards   *guards
+	calendar release.Calendar
 }
 
 // OpenControl opens it for one command, starting the configured programs. ErrNotFound
@@ -36,15 +38,38 @@ func newControl(ctx context.Context, store *Store, cfg config.Config, opts Optio
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	calendar, err := calendarOf(cfg)
+	if err != nil {
+		return nil, err
+	}
 	revisions, err := OpenRevisions(ctx, cfg, opts)
 	if err != nil {
 		return nil, err
 	}
 	c := &Control{
-		Store: store, Revisions: revisions, Releases: release.NewLog(store.Blobs, ledger.Options{Now: opts.Now}), cfg: cfg, opts: opts,
+		Store: store, Revisions: revisions, Releases: release.NewLog(store.Blobs, ledger.Options{Now: opts.Now}), cfg: cfg, opts: opts, calendar: calendar,
 	}
 	if c.guards, err = newGuards(store, cfg, opts); err != nil {
 		return nil, errors.Join(err, revisions.Close())
+	}
+	return c, nil
+}
+
+// CheckCalendar finds the mistakes in the freeze windows of the configuration.
+func CheckCalendar(cfg config.Config) error {
+	_, err := calendarOf(cfg)
+	return err
+}
+
+// calendarOf understands the freeze windows of the configuration.
+func calendarOf(cfg config.Config) (release.Calendar, error) {
+	rules := make([]release.Rule, len(cfg.Release.Freeze))
+	for i, f := range cfg.Release.Freeze {
+		rules[i] = release.Rule{Name: f.Name, Days: f.Days, From: f.From, To: f.To, Begin: f.Begin, End: f.End, Zone: f.Zone}
+	}
+	c, err := release.NewCalendar(rules)
+	if err != nil {
+		return c, fmt.Errorf("release.freeze: %w", err)
 	}
 	return c, nil
 }

@@ -52,7 +52,7 @@ func (h *hands) Unpin(ctx context.Context, e release.Effect) error {
 // work at once, in any process.
 func (c *Control) Controller() *release.Controller {
 	h := &hands{store: c.Store, actor: c.opts.Actor, now: c.opts.Now}
-	return &release.Controller{Name: c.opts.Actor, Log: c.Releases, Fencer: h, Pinner: h, Observer: c.observer()}
+	return &release.Controller{Name: c.opts.Actor, Log: c.Releases, Fencer: h, Pinner: h, Observer: c.observer(), Calendar: c.calendar}
 }
 
 func (c *Control) observer() *observer {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type observer struct {
 	mu       sync.Mutex // guards everything below
 	of       string     // release and candidate that the rest is about
 	evidence *evidence
+	step     stepCount
 	cleared  map[string]preflightAnswer // by attempt
 }
 
@@ -159,37 +161,66 @@ func (o *observer) read(ctx context.Context, r *release.Release, head version.He
 }
 
 // count returns what the present step has seen: the units of versions published since it
-// began. It walks back from the head, and a step that is old is long.
+// began. The first time it walks back from the head to there, and then only onward: a bake
+// of two days has more versions than anybody wants to read every second.
 func (o *observer) count(ctx context.Context, r *release.Release, trial string, head uint64) (release.Seen, error) {
-	var seen release.Seen
-	mix := map[lockstep.Event]bool{}
+	of := fmt.Sprintf("%s %d %s", trial, r.Step, r.StepSince)
+	if o.step.of != of {
+		from, err := o.stepBegan(ctx, r, head)
+		if err != nil {
+			return release.Seen{}, err
+		}
+		o.step = stepCount{of: of, through: from, mix: map[lockstep.Event]bool{}}
+	}
+	for n := o.step.through + 1; n <= head; n++ {
+		e, err := o.store.Log.Read(ctx, n)
+		if err != nil {
+			return release.Seen{}, fmt.Errorf("units of release %s: %w", r.ID, err)
+		}
+		if o.step.through = n; e.Trial != nil && e.Trial.Name == trial {
+			o.step.add(e.Trial, r.Candidate)
+		}
+	}
+	seen := o.step.seen
+	seen.Mix = slices.Sorted(maps.Keys(o.step.mix))
+	return seen, nil
+}
+
+// stepBegan returns the last version before the present step.
+func (o *observer) stepBegan(ctx context.Context, r *release.Release, head uint64) (uint64, error) {
 	for n := head; n > r.KnownGood.Version; n-- {
 		e, err := o.store.Log.Read(ctx, n)
 		if err != nil {
-			return seen, fmt.Errorf("units of release %s: %w", r.ID, err)
+			return 0, fmt.Errorf("units of release %s: %w", r.ID, err)
 		}
 		if e.At.Before(r.StepSince) {
-			break
+			return n, nil
 		}
-		if e.Trial == nil || e.Trial.Name != trial {
+	}
+	return min(r.KnownGood.Version, head), nil
+}
+
+// stepCount is what one step of one attempt has seen.
+type stepCount struct {
+	of      string
+	through uint64 // version
+	seen    release.Seen
+	mix     map[lockstep.Event]bool
+}
+
+func (c *stepCount) add(t *version.Trial, candidate string) {
+	for _, u := range t.Arms {
+		if !release.SameRevision(u.Revision, candidate) {
+			c.seen.Stable += uint64(u.Units)
 			continue
 		}
-		for _, u := range e.Trial.Arms {
-			if !release.SameRevision(u.Revision, r.Candidate) {
-				seen.Stable += uint64(u.Units)
-				continue
-			}
-			seen.Candidate += uint64(u.Units)
-			for event, n := range u.Events {
-				mix[lockstep.Event(event)] = mix[lockstep.Event(event)] || n > 0
+		c.seen.Candidate += uint64(u.Units)
+		for event, n := range u.Events {
+			if n > 0 {
+				c.mix[lockstep.Event(event)] = true
 			}
 		}
 	}
-	for event := range mix {
-		seen.Mix = append(seen.Mix, event)
-	}
-	slices.Sort(seen.Mix)
-	return seen, nil
 }
 
 // clear asks preflight once for an attempt.

@@ -75,7 +75,7 @@ func OpenRevisions(ctx context.Context, cfg config.Config, opts Options) (*Revis
 func (r *Revisions) start(ctx context.Context, p config.Program, cfg config.Config, log *slog.Logger) (handler.Handler, error) {
 	pr, err := program.New(program.Spec{
 		Command: p.Command, Name: p.Name, Dir: p.Dir, Env: p.Env, Files: p.Files,
-		Processes: p.Processes, CallTimeout: p.Timeout, MemoryBytes: p.MemoryBytes,
+		Processes: p.Processes, StartTimeout: p.Start, CallTimeout: p.Timeout, MemoryBytes: p.MemoryBytes, CPUTime: p.CPUTime, OpenFiles: p.OpenFiles,
 	}, program.Options{Log: log})
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ func (c *session) lint() *cobra.Command {
 				err = gerr
 			}
 			if err == nil {
+				err = app.CheckCalendar(cfg)
+			}
+			if err == nil {
 				_, err = app.Revision(cfg)
 			}
 			if err != nil {

@@ -54,10 +54,15 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Programs: []Program{{
 			Name: "py", Command: []string{"python3", "h.py"}, Dir: "./handlers", Env: map[string]string{"LANG": "C"},
 			Files: []string{"lib/*.py"}, Processes: 2, Timeout: 3 * time.Second, MemoryBytes: 512 << 20,
+			Start: 5 * time.Second, CPUTime: 2 * time.Second, OpenFiles: 64,
 		}},
 		Release: Release{
 			Plan: "AllAtOnce", Watch: 2 * time.Second, Budget: 500 * time.Millisecond, ShadowLag: 64,
 			Chain: []Link{{"dev", 48 * time.Hour, "./dev"}, {"prod", 0, ""}},
+			Freeze: []Freeze{
+				{Name: "weekend", Days: []string{"sat", "sun"}, Zone: "Europe/Berlin"},
+				{Name: "closing", Begin: "2026-12-20", End: "2027-01-02"},
+			},
 		},
 		Collections: map[lockstep.Collection]Collection{"words": {1536, "cosine"}, "lines": {0, "l2"}},
 	}

@@ -14,8 +14,11 @@ type Program struct {
 	Env         map[string]string // all of its environment
 	Files       []string          // patterns of further files that decide what it does
 	Processes   int
+	Start       time.Duration // until it has described itself
 	Timeout     time.Duration // of one call
 	MemoryBytes int64         // 0: as much as there is
+	CPUTime     time.Duration // of one call; 0: as much as it takes
+	OpenFiles   int
 }
 
 // Release configures how a candidate becomes stable.
@@ -26,7 +29,17 @@ type Release struct {
 	// ShadowLag is how many versions the comparison in shadow may be behind before it gives
 	// some of them up.
 	ShadowLag int
-	Chain     []Link // environments in their order; empty: this one alone
+	Chain     []Link   // environments in their order; empty: this one alone
+	Freeze    []Freeze // times in which nothing starts or advances
+}
+
+// Freeze is one rule of the calendar, as release.Rule; the words are checked there.
+type Freeze struct {
+	Name       string
+	Days       []string
+	From, To   string
+	Begin, End string
+	Zone       string
 }
 
 // Link is one environment of the chain.
@@ -53,11 +66,14 @@ func decodeEnvironment(n *Node) string {
 func decodePrograms(n *Node) []Program {
 	var out []Program
 	for _, e := range n.Entries().All() {
-		m := e.Value.Map("command", "dir", "env", "files", "processes", "timeout", "memory")
+		m := e.Value.Map("command", "dir", "env", "files", "processes", "start_timeout", "call_timeout", "memory", "cpu_time", "open_files")
 		p := Program{
 			Name: e.Key, Dir: m.Get("dir").Text(""), Env: map[string]string{},
 			Processes: int(m.Get("processes").Int(1, 1, 64)),
-			Timeout:   m.Get("timeout").Duration(10*time.Second, 10*time.Millisecond, 10*time.Minute),
+			Start:     m.Get("start_timeout").Duration(10*time.Second, 10*time.Millisecond, 10*time.Minute),
+			Timeout:   m.Get("call_timeout").Duration(10*time.Second, 10*time.Millisecond, 10*time.Minute),
+			CPUTime:   m.Get("cpu_time").Duration(0, 0, 10*time.Minute),
+			OpenFiles: int(m.Get("open_files").Int(256, 16, 1<<20)),
 			Command:   words(m.Get("command")), Files: words(m.Get("files")),
 		}
 		if memory := m.Get("memory"); memory != nil {
@@ -85,7 +101,7 @@ func words(n *Node) []string {
 }
 
 func decodeRelease(n *Node, def Release) Release {
-	m := n.Map("plan", "watch", "budget", "shadow_lag", "chain")
+	m := n.Map("plan", "watch", "budget", "shadow_lag", "chain", "freeze")
 	r := Release{
 		Plan:   m.Get("plan").Text(def.Plan),
 		Watch:  m.Get("watch").Duration(def.Watch, 10*time.Millisecond, time.Hour),
@@ -99,6 +115,13 @@ func decodeRelease(n *Node, def Release) Release {
 			Environment: decodeEnvironment(link.Need("environment")),
 			Occupancy:   link.Get("occupancy").Duration(0, 0, 366*24*time.Hour),
 			Data:        link.Get("data").Text(""),
+		})
+	}
+	for _, f := range m.Get("freeze").List() {
+		rule := f.Map("name", "days", "from", "to", "begin", "end", "zone")
+		r.Freeze = append(r.Freeze, Freeze{
+			Name: rule.Need("name").Text(""), Days: words(rule.Get("days")), From: rule.Get("from").Text(""), To: rule.Get("to").Text(""),
+			Begin: rule.Get("begin").Text(""), End: rule.Get("end").Text(""), Zone: rule.Get("zone").Text(""),
 		})
 	}
 	return r
