@@ -23,6 +23,7 @@ var _ release.Observer = (*observer)(nil)
 // saves reading the ledger again.
 type observer struct {
 	store     *Store
+	releases  *release.Log
 	revisions *Revisions
 	guards    *guards
 	now       func() time.Time
@@ -136,12 +137,7 @@ func (o *observer) read(ctx context.Context, r *release.Release, head version.He
 		o.of, o.evidence = of, nil
 	}
 	if o.evidence == nil {
-		if r.Evidence != nil {
-			o.evidence, err = decodeEvidence(r.Evidence)
-		} else {
-			o.evidence, err = newEvidence(policyOf(r.Plan), r.KnownGood.Version)
-		}
-		if err != nil {
+		if o.evidence, err = o.kept(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -158,6 +154,30 @@ func (o *observer) read(ctx context.Context, r *release.Release, head version.He
 		}
 	}
 	return nil
+}
+
+// kept returns the evidence that the release keeps, and before it keeps any, what is to be
+// read from the start of its first attempt on: a retry forgets nothing.
+func (o *observer) kept(ctx context.Context, r *release.Release) (*evidence, error) {
+	from := r.KnownGood.Version
+	if r.Evidence == nil && r.Attempt > 1 {
+		head, err := o.releases.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for n := head.Number(); n > 0; n-- {
+			e, err := o.releases.At(ctx, n)
+			if err != nil {
+				return nil, err
+			}
+			first := e.Entry.State.Release
+			if first == nil || first.ID != r.ID {
+				break
+			}
+			from = first.KnownGood.Version
+		}
+	}
+	return keptEvidence(r, from)
 }
 
 // count returns what the present step has seen: the units of versions published since it

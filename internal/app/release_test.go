@@ -237,3 +237,37 @@ func TestAVetoKeepsEveryKeyFromTheCandidate(t *testing.T) {
 	}
 	t.Fatal("the canary does not begin")
 }
+
+func TestARetryForgetsNothingOfTheAttemptBefore(t *testing.T) {
+	x := newTrial(t, newVariant("good", nil))
+	x.start("receipts@good", release.Step{Kind: release.Canary, Weight: 3000, MinUnits: 100_000})
+	var before Judged
+	for range 100 {
+		x.edits(60)
+		time.Sleep(15 * time.Millisecond)
+		var err error
+		if before, err = x.server.Judge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if before.Units["candidate"] >= 50 {
+			break
+		}
+	}
+	if before.Units["candidate"] < 50 {
+		t.Fatalf("the canary has seen %v", before.Units)
+	}
+	for _, order := range []func(release.State, release.Order) (release.Transition, error){
+		release.Abort,
+		func(s release.State, by release.Order) (release.Transition, error) {
+			return release.Retry(s, by, release.Request{Head: x.server.Compactor.Head().Number()})
+		},
+	} {
+		if _, err := x.server.Command(t.Context(), func(s release.State) (release.Transition, error) { return order(s, x.server.Order("again")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := x.server.Judge(t.Context())
+	if err != nil || after.Attempt != 2 || after.Units["candidate"] < before.Units["candidate"] {
+		t.Errorf("attempt %d begins with %v units, the one before had seen %v, %v", after.Attempt, after.Units, before.Units, err)
+	}
+}

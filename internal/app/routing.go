@@ -51,6 +51,9 @@ func (r *router) Route(ctx context.Context) (compact.Routing, error) {
 		forced = rev.ID()
 	}
 	from := head.Routing(forced)
+	if from.Forced == "" && forced != "" {
+		r.log.Warn("LOCKSTEP_REVISION names a revision that is quarantined: the ledger of releases decides", "revision", forced)
+	}
 	routing, err := r.resolve(from)
 	if err != nil {
 		return compact.Routing{}, err
