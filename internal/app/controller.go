@@ -56,7 +56,7 @@ func (c *Control) Controller() *release.Controller {
 }
 
 func (c *Control) observer() *observer {
-	return &observer{store: c.Store, releases: c.Releases, revisions: c.Revisions, guards: c.guards, now: c.opts.Now, preflight: c.preflight, compared: c.shadowed}
+	return &observer{store: c.Store, releases: c.Releases, revisions: c.Revisions, guards: c.guards, now: c.opts.Now, preflight: c.preflight, compared: c.shadowed, elsewhere: c.quarantinedElsewhere}
 }
 
 // runController looks at the release in progress again and again until ctx ends. What

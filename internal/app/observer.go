@@ -27,6 +27,7 @@ type observer struct {
 	revisions *Revisions
 	guards    *guards
 	now       func() time.Time
+	elsewhere func(ctx context.Context, r *release.Release) string // in quarantine in another environment
 	preflight func(ctx context.Context, s release.State) (release.Health, []release.OpenRisk, []string, error)
 	compared  func(ctx context.Context, s release.State, seen *release.Seen) (shadowed, error)
 
@@ -63,6 +64,7 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	if r.Phase.Final() {
 		return seen, nil
 	}
+	seen.Quarantined = o.elsewhere(ctx, r)
 	if err := o.read(ctx, r, head); err != nil {
 		return seen, err
 	}

@@ -112,6 +112,29 @@ func (c *Control) chain(ctx context.Context, candidate string) ([]string, error)
 	return before.Gate(candidate, upstream, c.opts.Now()), nil
 }
 
+// quarantinedElsewhere says where else in the chain the candidate of r is in quarantine and
+// why, "" when it is nowhere, or when two people have opened the gate of the chain for this
+// release. An environment that cannot be read has nothing to say: an abort of this one must
+// not wait for it, and a start asks again.
+func (c *Control) quarantinedElsewhere(ctx context.Context, r *release.Release) string {
+	if r.Opened(release.GateChain) {
+		return ""
+	}
+	for _, l := range c.cfg.Release.Chain {
+		if l.Data == "" || l.Environment == c.cfg.Environment {
+			continue
+		}
+		s, err := c.elsewhere(ctx, l)
+		if err != nil {
+			continue
+		}
+		if q, bad := s.Quarantined(r.Candidate); bad {
+			return fmt.Sprintf("in %s, by %s: %s", l.Environment, q.By, q.Reason)
+		}
+	}
+	return ""
+}
+
 // elsewhere reads the state of another environment, the zero state when it has none yet.
 func (c *Control) elsewhere(ctx context.Context, l config.Link) (release.State, error) {
 	if l.Data == "" {
