@@ -52,7 +52,7 @@ func (r *router) Route(ctx context.Context) (compact.Routing, error) {
 	}
 	from := head.Routing(forced)
 	if from.Forced == "" && forced != "" {
-		r.log.Warn("LOCKSTEP_REVISION names a revision that is quarantined: the ledger of releases decides", "revision", forced)
+		r.log.WarnContext(ctx, "LOCKSTEP_REVISION names a revision that is quarantined: the ledger of releases decides", "revision", forced)
 	}
 	routing, err := r.resolve(from)
 	if err != nil {
