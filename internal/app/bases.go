@@ -14,7 +14,7 @@ import (
 
 // partBytes is what a part of a base holds uncompressed: two are in memory at a time,
 // beside everything else that has to fit below MemoryLimit.
-const partBytes = 16 << 20
+const partBytes = 8 << 20
 
 // buildBase writes a base of the local state's version. Pace may be nil.
 func (a *App) buildBase(ctx context.Context, pace func(context.Context) error) (ref version.BaseRef, err error) {

@@ -37,7 +37,7 @@ type State struct {
 // Options tunes a State; the zero value works.
 type Options struct {
 	CacheBytes    int64 // block cache; default 16 MiB
-	MemTableBytes int   // default 32 MiB; up to two exist at a time
+	MemTableBytes int   // default 16 MiB; up to two exist at a time
 	// FS is where the files are. Nil: the disk. A simulation gives one in memory.
 	FS vfs.FS
 }
@@ -73,7 +73,7 @@ func pebbleOptions(opts Options) *pebble.Options {
 	}
 	mem := opts.MemTableBytes
 	if mem == 0 {
-		mem = 32 << 20
+		mem = 16 << 20
 	}
 	po := &pebble.Options{
 		CacheSize:                   cache,
@@ -82,11 +82,10 @@ func pebbleOptions(opts Options) *pebble.Options {
 		MemTableStopWritesThreshold: 2,
 		// Edits scatter over the whole key space, so every compaction out of L0 rewrites
 		// about everything below it. Let L0 grow, and keep one level below.
-		L0CompactionThreshold: 12,
+		L0CompactionThreshold: 24,
 		L0StopWritesThreshold: 64,
 		LBaseMaxBytes:         2 << 30,
 		MaxOpenFiles:          512,
-		FormatMajorVersion:    pebble.FormatTableFormatV6, // MinLZ needs it
 		// Nothing waits for these files to be on the disk but the sync at their end.
 		BytesPerSync: 16 << 20,
 		Logger:       quiet{},
@@ -94,11 +93,11 @@ func pebbleOptions(opts Options) *pebble.Options {
 	}
 	for i := range po.Levels {
 		// A receipt is read as a run of some 200 records, and every block is a system call to
-		// write and one to read: large blocks and fast compression make these a few, and
-		// large files make few syncs.
+		// write and one to read: large blocks make these a few, and large files make few syncs.
+		// Compression costs more time than it saves where the files are in the page cache.
 		po.TargetFileSizes[i] = 64 << 20
 		po.Levels[i].BlockSize = 32 << 10
-		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	po.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
 	return po
