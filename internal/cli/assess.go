@@ -56,7 +56,7 @@ func (c *session) assessment(ctx context.Context, tests bool) (a app.Answer, err
 	if err != nil {
 		return a, err
 	}
-	err = c.looking(ctx, func(x *app.App) (err error) {
+	err = c.reading(ctx, cfg, func(x *app.App) (err error) {
 		a, err = x.Assess(ctx, opts)
 		return err
 	})

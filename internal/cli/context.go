@@ -76,12 +76,19 @@ func (c *session) store(ctx context.Context) (*app.Store, config.Config, error) 
 }
 
 // looking opens the index at its newest version and passes it to use, which must
-// change nothing.
-func (c *session) looking(ctx context.Context, use func(*app.App) error) (err error) {
+// change nothing. It starts no programs: records are read without the code that derives
+// them, which may hang.
+func (c *session) looking(ctx context.Context, use func(*app.App) error) error {
 	cfg, err := c.settings()
 	if err != nil {
 		return err
 	}
+	cfg.Programs = nil
+	return c.reading(ctx, cfg, use)
+}
+
+// reading is looking with a configuration as it is, for what asks the revisions.
+func (c *session) reading(ctx context.Context, cfg config.Config, use func(*app.App) error) (err error) {
 	a, err := app.OpenReader(ctx, cfg, c.options())
 	if err != nil {
 		return err
