@@ -178,7 +178,7 @@ func (c *Compactor) AdoptBase(ctx context.Context, ref version.BaseRef) error {
 			c.fresh = false
 			return err
 		}
-		c.head = head
+		c.moved(head)
 		if err := c.state.Apply(ctx, head.Number(), nil, nil); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"lockstep/internal/change"
@@ -32,8 +33,8 @@ type Options struct {
 	CandidateBudget time.Duration
 }
 
-// Compactor commits inputs as versions. Its methods may be called by one goroutine
-// at a time; Loop serves many.
+// Compactor commits inputs as versions. Its methods, but for Head, may be called by one
+// goroutine at a time; Loop serves many.
 type Compactor struct {
 	log      *version.Log
 	state    *state.State
@@ -43,7 +44,8 @@ type Compactor struct {
 	opts     Options
 
 	head     version.Head
-	fresh    bool // head is what the store said, or what we appended since
+	seen     atomic.Pointer[version.Head] // head, for whoever asks from another goroutine
+	fresh    bool                         // head is what the store said, or what we appended since
 	framers  []*version.Framer
 	parked   map[string]bool
 	parkedAt uint64                   // the version parked describes
@@ -91,8 +93,19 @@ func New(log *version.Log, st *state.State, router Router, importer Importer, op
 	return c, nil
 }
 
-// Head returns the newest version that the compactor knows.
-func (c *Compactor) Head() version.Head { return c.head }
+// Head returns the newest version that the compactor knows. Any goroutine may ask.
+func (c *Compactor) Head() version.Head {
+	if head := c.seen.Load(); head != nil {
+		return *head
+	}
+	return version.Head{}
+}
+
+// moved notes that head is the newest version. Entries are never changed once read.
+func (c *Compactor) moved(head version.Head) {
+	c.head = head
+	c.seen.Store(&head)
+}
 
 // Commit brings the inputs into versions and returns when every one of them is in
 // a version, parked there, or known to need none. On error none, some or all of
@@ -134,7 +147,8 @@ func (c *Compactor) CatchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.head, c.fresh = head, true
+		c.moved(head)
+		c.fresh = true
 	}
 	if c.state.Version() == c.head.Number() {
 		return nil

@@ -46,7 +46,7 @@ func (c *Compactor) publish(ctx context.Context, plans []*planned, backlog *back
 	if err != nil {
 		return 0, err
 	}
-	c.head = head
+	c.moved(head)
 	clear(c.counts)
 	// From here on the version is true. A state that cannot follow is only behind:
 	// the next commit reads the log again.

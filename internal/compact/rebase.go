@@ -23,7 +23,8 @@ func (c *Compactor) rebase(ctx context.Context, keep, wait []*planned) (still, a
 	}
 	// The state must stop at this head: what is published between two looks at the
 	// log would be in the state and not among the foreign writes.
-	c.head, c.fresh = head, true
+	c.moved(head)
+	c.fresh = true
 	path, err := c.log.Path(ctx, from, head.Number())
 	if err != nil {
 		return nil, nil, err
