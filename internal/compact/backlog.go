@@ -133,7 +133,7 @@ func inputsOf(ctx context.Context, d *version.Delta, schema change.Schema) ([]In
 	for i := range d.Messages {
 		a := &d.Messages[i]
 		switch a.Outcome {
-		case lockstep.ResolvedOut:
+		case lockstep.ResolvedOut, lockstep.Rederived:
 			continue
 		case lockstep.BadInput:
 			bad, err := malformedOf(d, i)

@@ -122,6 +122,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 		}
 		out.outcomes[i].Outcome = lockstep.Unchanged
 	}
+	out.at, out.by = at, p.arm.id
 	for _, id := range s.itemIDs() {
 		out.ranges = append(out.ranges, span{c: lockstep.Table, id: id})
 	}
@@ -348,6 +349,11 @@ func (p *planned) archiveMessages() {
 		place[i] = len(p.archive)
 		p.archive = append(p.archive, version.Archived{ID: m.ID, Group: m.Group, Source: m.Source, Outcome: o.Outcome, Reason: o.Reason, Body: m.Body})
 	}
+	for _, i := range p.at {
+		if place[i] >= 0 {
+			p.archive[place[i]].Revision = p.by
+		}
+	}
 	for i := range p.mutations {
 		if c := p.mutations[i].Cause; c >= 0 {
 			p.mutations[i].Cause = place[c]
@@ -359,7 +365,7 @@ func (p *planned) archiveMessages() {
 // effect at all is only counted.
 func kept(o lockstep.Outcome) bool {
 	switch o {
-	case lockstep.Applied, lockstep.Unchanged, lockstep.ParkedAway, lockstep.BadInput, lockstep.ResolvedOut:
+	case lockstep.Applied, lockstep.Unchanged, lockstep.ParkedAway, lockstep.BadInput, lockstep.ResolvedOut, lockstep.Rederived:
 		return true
 	case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored:
 		return false

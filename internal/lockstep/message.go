@@ -48,9 +48,12 @@ const (
 	ParkedAway  Outcome = "parked"    // its handler failed, or an earlier message of its key waits
 	BadInput    Outcome = "malformed" // not readable; kept with its reason
 	ResolvedOut Outcome = "dropped"   // a parked message that a person gave up, with a reason
+	// Rederived is the mark of a message that a revert or a rebuild handled again. Its body is
+	// in the version that accepted it, and who replays that handles it there.
+	Rederived Outcome = "rederived"
 )
 
 // Outcomes lists all outcomes in the order in which they are shown.
 func Outcomes() []Outcome {
-	return []Outcome{Applied, Unchanged, Duplicate, Stale, Ignored, ParkedAway, BadInput, ResolvedOut}
+	return []Outcome{Applied, Unchanged, Duplicate, Stale, Ignored, ParkedAway, BadInput, ResolvedOut, Rederived}
 }

@@ -22,7 +22,10 @@ type Archived struct {
 	Source  string
 	Outcome lockstep.Outcome
 	Reason  string // for what was parked, malformed or dropped
-	Body    []byte // the stream record as JSON
+	// Revision is who was asked about it, whether or not that changed anything: what a
+	// revision failed to write is as much its doing as what it wrote. "": nobody.
+	Revision string
+	Body     []byte // the stream record as JSON
 }
 
 // Mutation is one record's change, with the image before and the image after as

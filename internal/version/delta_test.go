@@ -22,7 +22,7 @@ func exampleDelta() *Delta {
 		return AppendRecord(nil, &lockstep.Record{HasDocument: true, Document: document})
 	}
 	return &Delta{
-		Messages:  []Archived{{ID: "e1", Group: "G1", Source: "http", Outcome: lockstep.Applied, Body: []byte("{}")}},
+		Messages:  []Archived{{ID: "e1", Group: "G1", Source: "http", Outcome: lockstep.Applied, Revision: "receipts@1", Body: []byte("{}")}},
 		Mutations: []Mutation{{Collection: "lines", ID: "r1", Revision: "receipts@1", Before: image("hé"), After: image("ho")}},
 	}
 }

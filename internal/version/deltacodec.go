@@ -45,6 +45,7 @@ func DeltaHeader() []byte { return []byte(deltaMagic) }
 func (f *Framer) AppendMessages(dst []byte, ms []Archived) ([]byte, error) {
 	var plain []byte
 	var err error
+	revision := ""
 	for i := range ms {
 		m := &ms[i]
 		plain = appendString(plain, m.ID)
@@ -52,16 +53,27 @@ func (f *Framer) AppendMessages(dst []byte, ms []Archived) ([]byte, error) {
 		plain = appendString(plain, m.Source)
 		plain = appendString(plain, string(m.Outcome))
 		plain = appendString(plain, m.Reason)
+		plain = appendUnlike(plain, m.Revision, revision)
+		revision = m.Revision
 		plain = binary.AppendUvarint(plain, uint64(len(m.Body)))
 		plain = append(plain, m.Body...)
 		if len(plain) >= FrameBytes || i == len(ms)-1 {
 			if dst, err = f.append(dst, frameText, plain); err != nil {
 				return nil, err
 			}
-			plain = plain[:0]
+			plain, revision = plain[:0], ""
 		}
 	}
 	return dst, nil
+}
+
+// appendUnlike appends a text that is mostly the same as the one before: 0 then, else one
+// more than its length, and the text.
+func appendUnlike(dst []byte, s, before string) []byte {
+	if s == before {
+		return append(dst, 0)
+	}
+	return append(binary.AppendUvarint(dst, uint64(len(s))+1), s...)
 }
 
 // AppendMutations appends frames that hold the mutations. Cause stays relative to
@@ -186,9 +198,12 @@ func DecodeDelta(b []byte) (*Delta, error) {
 
 func (d *Delta) decodeMessages(plain []byte) error {
 	r := reader{b: plain}
+	revision := ""
 	for len(r.b) > 0 && !r.bad {
 		m := Archived{ID: r.string(), Group: r.string(), Source: r.string()}
-		m.Outcome, m.Reason, m.Body = lockstep.Outcome(r.string()), r.string(), r.bytes()
+		m.Outcome, m.Reason = lockstep.Outcome(r.string()), r.string()
+		revision = r.unlike(revision)
+		m.Revision, m.Body = revision, r.bytes()
 		d.Messages = append(d.Messages, m)
 	}
 	if r.bad {
@@ -239,6 +254,21 @@ func (r *reader) bytes() []byte {
 }
 
 func (r *reader) string() string { return string(r.bytes()) }
+
+// unlike reads what appendUnlike wrote.
+func (r *reader) unlike(before string) string {
+	n := r.uvarint()
+	if n == 0 {
+		return before
+	}
+	if n-1 > uint64(len(r.b)) || string(r.b[:n-1]) == before { // there is one way to write it
+		r.bad, r.b = true, nil
+		return ""
+	}
+	s := string(r.b[:n-1])
+	r.b = r.b[n-1:]
+	return s
+}
 
 func (r *reader) mutation(revision string) Mutation {
 	if len(r.b) == 0 {

@@ -52,6 +52,7 @@ type Entry struct {
 	Discarded   []Span                   `json:"discarded,omitempty"` // by this entry
 	Fenced      []Fenced                 `json:"fenced,omitempty"`
 	Trial       *Trial                   `json:"trial,omitempty"`
+	Reverts     *Reverted                `json:"reverts,omitempty"` // of a revert
 	Cause       Cause                    `json:"cause"`
 	At          time.Time                `json:"at"` // for people; nothing is decided by it
 	SinceBase   int64                    `json:"since_base"`
@@ -99,6 +100,20 @@ type Span struct {
 	To   uint64   `json:"to"`
 	Done int      `json:"done,omitempty"` // messages of the span already replayed
 	Mode SpanMode `json:"mode,omitempty"`
+}
+
+// Reverted says what a revert took back: all that one revision decided, all of one
+// version, or one message. Exactly one of the first three is set.
+type Reverted struct {
+	Revision string `json:"revision,omitempty"`
+	Version  uint64 `json:"version,omitempty"`
+	Message  string `json:"message,omitempty"`
+	// Since is the oldest version whose effect was taken away, and Through the newest that
+	// the revert knew.
+	Since   uint64 `json:"since"`
+	Through uint64 `json:"through"`
+	// By is the revision that handled the messages again.
+	By string `json:"by"`
 }
 
 // Cause says who or what asked for a version.

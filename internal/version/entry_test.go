@@ -62,7 +62,7 @@ func TestDecodeEntryRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	delta := documentedDelta(t)
 	hash := HashOf(delta)
 	const start = `{"format":1,"min_reader":1,"version":3,"parent":2,"kind":"compact","collections":[],"cause":{},"at":"2026-05-04T03:02:01Z","since_base":0,"chain":0`
-	named := `,"delta":{"size":117,"hash":"` + hash + `","messages":1,"mutations":1}}`
+	named := `,"delta":{"size":128,"hash":"` + hash + `","messages":1,"mutations":1}}`
 	for _, c := range []struct {
 		name string
 		body []byte
@@ -80,8 +80,8 @@ func TestDecodeEntryRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		{"delta missing", body(start + named), lockstep.ErrCorrupt},
 		{"delta cut short", body(start+named, delta[:116]...), lockstep.ErrCorrupt},
 		{"another delta", body(start+named, append(bytes.Clone(delta[:116]), delta[116]^1)...), lockstep.ErrCorrupt},
-		{"delta as object and inline", body(start+`,"delta":{"key":"delta/`+hash+`","size":117,"hash":"`+hash+`","messages":1,"mutations":1}}`, delta...), lockstep.ErrCorrupt},
-		{"object of another name", body(start + `,"delta":{"key":"delta/x","size":117,"hash":"` + hash + `","messages":1,"mutations":1}}`), lockstep.ErrCorrupt},
+		{"delta as object and inline", body(start+`,"delta":{"key":"delta/`+hash+`","size":128,"hash":"`+hash+`","messages":1,"mutations":1}}`, delta...), lockstep.ErrCorrupt},
+		{"object of another name", body(start + `,"delta":{"key":"delta/x","size":128,"hash":"` + hash + `","messages":1,"mutations":1}}`), lockstep.ErrCorrupt},
 		{"two headers", body(start + `}{}`), lockstep.ErrCorrupt},
 		{"not JSON", body(`version 3`), lockstep.ErrCorrupt},
 		{"negative number", body(`{"format":1,"min_reader":1,"version":-3}`), lockstep.ErrCorrupt},
