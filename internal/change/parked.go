@@ -34,6 +34,9 @@ func ParkedPrefix(group string) string {
 	return lockstep.ItemKey{Partition: group}.RecordID()
 }
 
+// ParkedGroup returns the group of a record of lockstep.Parked.
+func ParkedGroup(r lockstep.Record) string { return text(r.Metadata, fieldGroup) }
+
 // ParkedRecord returns p as a record of lockstep.Parked. Its id puts the messages
 // of a group next to each other, in their order of arrival. The document is the
 // message body. A reason longer than MaxReasonBytes is cut.

@@ -126,12 +126,22 @@ func (c *Compactor) replaySpan(ctx context.Context, s version.Span) error {
 // inputsOf turns the archived messages of a version into inputs again. What a person
 // gave up stays given up.
 func inputsOf(ctx context.Context, d *version.Delta, schema change.Schema) ([]Input, error) {
+	return ArchivedInputs(ctx, d, schema, func(*version.Archived) bool { return true })
+}
+
+// ArchivedInputs turns those archived messages of a version into inputs again that keep
+// asks for, in their order. What a person gave up and the marks of a revert are no inputs.
+// ErrCorrupt when a message does not read back.
+func ArchivedInputs(ctx context.Context, d *version.Delta, schema change.Schema, keep func(*version.Archived) bool) ([]Input, error) {
 	if d == nil {
 		return nil, nil
 	}
 	out := make([]Input, 0, len(d.Messages))
 	for i := range d.Messages {
 		a := &d.Messages[i]
+		if !keep(a) {
+			continue
+		}
 		switch a.Outcome {
 		case lockstep.ResolvedOut, lockstep.Rederived:
 			continue

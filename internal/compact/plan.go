@@ -122,7 +122,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 		}
 		out.outcomes[i].Outcome = lockstep.Unchanged
 	}
-	out.at, out.by = at, p.arm.id
+	out.by = p.arm.id
 	for _, id := range s.itemIDs() {
 		out.ranges = append(out.ranges, span{c: lockstep.Table, id: id})
 	}
@@ -349,9 +349,10 @@ func (p *planned) archiveMessages() {
 		place[i] = len(p.archive)
 		p.archive = append(p.archive, version.Archived{ID: m.ID, Group: m.Group, Source: m.Source, Outcome: o.Outcome, Reason: o.Reason, Body: m.Body})
 	}
-	for _, i := range p.at {
-		if place[i] >= 0 {
-			p.archive[place[i]].Revision = p.by
+	for i := range p.archive {
+		// Also of what it was not shown: to ignore a change is a decision.
+		if o := p.archive[i].Outcome; o == lockstep.Applied || o == lockstep.Unchanged {
+			p.archive[i].Revision = p.by
 		}
 	}
 	for i := range p.mutations {

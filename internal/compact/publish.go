@@ -99,6 +99,11 @@ type draft struct {
 func (d *draft) add(p *planned) {
 	shift := len(d.delta.Messages)
 	d.delta.Messages = append(d.delta.Messages, p.archive...)
+	for i := range p.archive {
+		if by := p.archive[i].Revision; by != "" {
+			d.revisions[by] += 0 // who decides that nothing is to be done decides
+		}
+	}
 	for i := range p.mutations {
 		m := p.mutations[i]
 		if m.Cause >= 0 {

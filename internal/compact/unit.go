@@ -48,8 +48,7 @@ type planned struct {
 	dims      map[lockstep.Collection]int // dimensions that the job would fix
 	changed   map[string]int              // published records among the mutations, by entity
 	asked     bool                        // a handler decided about it
-	at        []int                       // messages that it was asked about
-	by        string                      // the revision that was asked
+	by        string                      // the revision that decided, also by not being asked
 	unit      *version.Units              // what it counts as for the release in progress
 }
 

@@ -26,7 +26,8 @@ import (
 
 // State is the index at one version.
 type State struct {
-	db *pebble.DB
+	db   *pebble.DB
+	opts Options
 
 	mu     sync.Mutex // guards everything below
 	meta   meta
@@ -59,7 +60,7 @@ func Open(dir, store string, bases VectorSource, opts Options) (*State, error) {
 		return nil, lockstep.Hint(fmt.Errorf("open the local state %s: %w", dir, err),
 			"stop other processes that use it; if there is none, delete the directory: it is a cache and will be rebuilt")
 	}
-	s := &State{db: db, bases: bases}
+	s := &State{db: db, opts: opts, bases: bases}
 	if err := s.load(store); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -22,8 +22,8 @@ type Archived struct {
 	Source  string
 	Outcome lockstep.Outcome
 	Reason  string // for what was parked, malformed or dropped
-	// Revision is who was asked about it, whether or not that changed anything: what a
-	// revision failed to write is as much its doing as what it wrote. "": nobody.
+	// Revision is who decided about it, whether or not that changed anything: what a
+	// revision failed to write is as much its doing as what it wrote. "": nobody did.
 	Revision string
 	Body     []byte // the stream record as JSON
 }

@@ -47,7 +47,7 @@ type Entry struct {
 
 	Collections []CollectionState        `json:"collections"`
 	Outcomes    map[lockstep.Outcome]int `json:"outcomes,omitempty"`
-	Revisions   map[string]int           `json:"revisions,omitempty"` // mutations decided by each
+	Revisions   map[string]int           `json:"revisions,omitempty"` // mutations decided by each, 0 included
 	Backlog     []Span                   `json:"backlog,omitempty"`
 	Discarded   []Span                   `json:"discarded,omitempty"` // by this entry
 	Fenced      []Fenced                 `json:"fenced,omitempty"`

@@ -64,6 +64,10 @@ type Net struct {
 	After      []byte
 	Vector     []byte // the vector after, when it may differ from the one before
 	Author     lockstep.Author
+	// VectorBefore is the vector before, when the way changes it at all, and AuthorBefore
+	// who wrote the image before.
+	VectorBefore []byte
+	AuthorBefore lockstep.Author
 }
 
 // NetChanges folds the deltas of a way into one change per record, without those
@@ -74,19 +78,24 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		id string
 	}
 	acc := map[key]*Net{}
+	moved := map[key]bool{} // keys whose vector the way has changed
 	// gone is the vector on the other side: set, with vector nil, when the way takes
 	// the vector away, which must not leave an earlier one behind.
-	fold := func(m *Mutation, before, after, vector, gone []byte, author lockstep.Author) {
+	fold := func(m *Mutation, before, after, vector, gone []byte, from, author lockstep.Author) {
 		k := key{m.Collection, m.ID}
 		net := acc[k]
 		if net == nil {
-			net = &Net{Collection: m.Collection, ID: m.ID, Before: before}
+			net = &Net{Collection: m.Collection, ID: m.ID, Before: before, AuthorBefore: from}
 			acc[k] = net
 		}
 		net.After, net.Author = after, author
-		if vector != nil || gone != nil {
-			net.Vector = vector
+		if vector == nil && gone == nil {
+			return
 		}
+		if !moved[k] {
+			moved[k], net.VectorBefore = true, gone
+		}
+		net.Vector = vector
 	}
 	for _, n := range p.Undo {
 		d, err := l.Delta(ctx, n)
@@ -95,7 +104,7 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		}
 		for i := mutations(d) - 1; i >= 0; i-- {
 			m := &d.Mutations[i]
-			fold(m, m.After, m.Before, m.VectorBefore, m.VectorAfter, m.Author)
+			fold(m, m.After, m.Before, m.VectorBefore, m.VectorAfter, d.AuthorAfter(i, n), m.Author)
 		}
 	}
 	for _, n := range p.Apply {
@@ -105,7 +114,7 @@ func (l *Log) NetChanges(ctx context.Context, p Path) ([]Net, error) {
 		}
 		for i := range mutations(d) {
 			m := &d.Mutations[i]
-			fold(m, m.Before, m.After, m.VectorAfter, m.VectorBefore, d.AuthorAfter(i, n))
+			fold(m, m.Before, m.After, m.VectorAfter, m.VectorBefore, m.Author, d.AuthorAfter(i, n))
 		}
 	}
 	out := make([]Net, 0, len(acc))
