@@ -4,29 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"lockstep/internal/adapter/program"
 	"lockstep/internal/blob"
+	"lockstep/internal/compact"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
 )
-
-// touch is a message that says of an item what the mirror says of it already. A handler
-// that derives records from the mirrored items answers it with what is not as it should be.
-// An item that is there is announced by event, Insert or Modify: some things an item asks
-// for only when it comes to be.
-func touch(id string, it lockstep.MirrorItem, event lockstep.Event, now time.Time) lockstep.Message {
-	c := lockstep.Change{Key: it.Key, Event: event, Entity: it.Entity, Seq: it.Seq, Old: it.Image, New: it.Image, At: now}
-	if it.Image == nil {
-		c.Event = lockstep.Remove
-	}
-	if event == lockstep.Insert {
-		c.Old = nil
-	}
-	return lockstep.Message{ID: id, Group: it.Key.Partition, Source: "guard", Change: c}
-}
 
 // builtin says whether a handler is asked in this process: a question to a program costs
 // too much to ask it for every item.
@@ -49,12 +34,12 @@ func (t *tally) imports(ctx context.Context, store *Store, d *version.Delta, ite
 			continue
 		}
 		id := d.Messages[cause].ID
-		refs := t.stable.Handler.Reads([]lockstep.Message{touch(id, item.after, item.event(), t.newest)}).Imports
+		refs := t.stable.Handler.Reads([]lockstep.Message{compact.Touch(id, item.after, item.event(), t.newest)}).Imports
 		if len(refs) == 0 {
 			continue
 		}
 		if item.before.Image != nil {
-			old := t.stable.Handler.Reads([]lockstep.Message{touch(id, item.before, lockstep.Modify, t.newest)}).Imports
+			old := t.stable.Handler.Reads([]lockstep.Message{compact.Touch(id, item.before, lockstep.Modify, t.newest)}).Imports
 			if slices.Equal(old, refs) {
 				continue // announced before; something else about it changed
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lockstep/internal/change"
+	"lockstep/internal/compact"
 	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/mapping"
@@ -50,7 +51,7 @@ func (r *rederivation) wrong(ctx context.Context, it touchedItem) (which string,
 	if err != nil || !ok {
 		return "", false, err
 	}
-	unit := handler.Unit{Messages: []lockstep.Message{touch(it.message, item, it.event, r.now)}, Now: r.now}
+	unit := handler.Unit{Messages: []lockstep.Message{compact.Touch(it.message, item, it.event, r.now)}, Now: r.now}
 	reads := r.stable.Reads(unit.Messages)
 	unit.View.Imports, err = r.imports(ctx, it.message, reads.Imports)
 	if errors.Is(err, lockstep.ErrNotFound) {

@@ -74,7 +74,15 @@ func (r *Reader) Get(c lockstep.Collection, id string, use func(Row) error) (fou
 // until use returns an error, which Scan then returns.
 func (r *Reader) Scan(ctx context.Context, c lockstep.Collection, prefix string, use func(Row) error) error {
 	lower := appendKey(nil, keyRecord, c, prefix)
-	upper := prefixEnd(lower)
+	return r.scan(ctx, c, lower, prefixEnd(lower), use)
+}
+
+// ScanFrom is Scan for every record of c whose id is from or sorts behind it.
+func (r *Reader) ScanFrom(ctx context.Context, c lockstep.Collection, from string, use func(Row) error) error {
+	return r.scan(ctx, c, appendKey(nil, keyRecord, c, from), prefixEnd(appendKey(nil, keyRecord, c, "")), use)
+}
+
+func (r *Reader) scan(ctx context.Context, c lockstep.Collection, lower, upper []byte, use func(Row) error) error {
 	if r.it == nil {
 		it, err := r.snap.NewIter(nil)
 		if err != nil {
