@@ -9,6 +9,6 @@ func (c *session) commands() []*cobra.Command {
 		c.status(), c.log(), c.show(), c.diff(), c.blame(), c.get(), c.checkout(), c.bisect(),
 		c.reset(), c.replay(), c.parked(), c.pin(), c.gc(),
 		c.release(), c.revision(), c.analysis(), c.shadow(),
-		c.guard(), c.assess(), c.verify(), c.lint(), c.version(), exitStatus(),
+		c.guard(), c.assess(), c.load(), c.verify(), c.lint(), c.version(), exitStatus(),
 	}
 }

@@ -96,8 +96,7 @@ func (p *planner) rebuild(ctx context.Context, req RebuildRequest) (Rebuilt, Cor
 	for _, g := range groups {
 		out.Last, out.Keys = g, out.Keys+1
 		muts, err := p.derive(ctx, g, req.Claim)
-		var fault parkError
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[parkError](err); ok {
 			out.Failed[g] = fault.Error()
 			continue
 		}
@@ -125,7 +124,7 @@ var errEnough = errors.New("enough")
 func (p *planner) partitions(ctx context.Context, after string) ([]string, error) {
 	var out []string
 	for len(out) < rebuildKeys {
-		next, err := p.partition(ctx, after, len(out) > 0 || after != "")
+		next, err := p.partition(ctx, after)
 		if err != nil || next == "" {
 			return out, err
 		}
@@ -134,8 +133,9 @@ func (p *planner) partitions(ctx context.Context, after string) ([]string, error
 	return out, nil
 }
 
-// partition returns the first partition key, or the next one behind after.
-func (p *planner) partition(ctx context.Context, after string, behind bool) (string, error) {
+// partition returns the next partition key behind after, the first one behind "": no item
+// of DynamoDB has an empty key.
+func (p *planner) partition(ctx context.Context, after string) (string, error) {
 	var next string
 	take := func(row state.Row) error {
 		k, ok := lockstep.ParseItemKey(string(row.ID))
@@ -146,7 +146,7 @@ func (p *planner) partition(ctx context.Context, after string, behind bool) (str
 		return errEnough
 	}
 	var err error
-	if behind {
+	if after != "" {
 		// Ids of one partition begin with it and the separator; \xff is behind all of them.
 		err = p.reader.ScanFrom(ctx, lockstep.Table, lockstep.ItemKey{Partition: after}.RecordID()+"\xff", take)
 	} else {

@@ -54,7 +54,7 @@ func (b Bad) first(ctx context.Context, log *version.Log, x *era) (int, error) {
 			return i, nil
 		case b.Version > 0:
 			if e.Number == b.Version {
-				return i, b.revertible(e)
+				return i, revertible(e)
 			}
 		default:
 			found, err := b.in(ctx, log, e)
@@ -89,7 +89,7 @@ func (b Bad) in(ctx context.Context, log *version.Log, e *version.Entry) (bool, 
 	return false, nil
 }
 
-func (b Bad) revertible(e *version.Entry) error {
+func revertible(e *version.Entry) error {
 	if e.Kind == version.Rebuild {
 		return lockstep.Hint(fmt.Errorf("revert version %d: %w: it is a rebuild", e.Number, lockstep.ErrRefused), fmt.Sprintf(`"lockstep reset --to %d" returns to what was before, and replays what came since`, e.Parent))
 	}

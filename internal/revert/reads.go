@@ -34,7 +34,7 @@ func (t *trace) cross(sorted []place, at int, reads handler.Reads) []place {
 	add := func(c lockstep.Collection, id string, prefix bool) {
 		i, _ := slices.BinarySearchFunc(sorted, place{c, id}, comparePlaces)
 		for ; i < len(sorted) && sorted[i].collection == c; i++ {
-			if sorted[i].id != id && !(prefix && strings.HasPrefix(sorted[i].id, id)) {
+			if in := sorted[i].id == id || prefix && strings.HasPrefix(sorted[i].id, id); !in {
 				return
 			}
 			if slices.ContainsFunc(t.places[sorted[i]], func(w touch) bool { return w.key != at }) {

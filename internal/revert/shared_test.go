@@ -43,7 +43,7 @@ func ringOf(group string) (own, shared, read string) {
 	return group, fmt.Sprintf("shared%d", n/3), fmt.Sprintf("G%d", (n+5)%ringKeys)
 }
 
-func (r ring) Reads(ms []lockstep.Message) handler.Reads {
+func (ring) Reads(ms []lockstep.Message) handler.Reads {
 	own, shared, read := ringOf(ms[0].Group)
 	var out handler.Reads
 	for _, id := range []string{own, shared} {

@@ -55,7 +55,6 @@ type trace struct {
 	keys     []*key
 	index    map[string]int
 	given    map[string]bool // ids of messages that a person gave up
-	messages int
 }
 
 func (t *trace) key(name string) int {
@@ -101,8 +100,7 @@ func (t *trace) add(i int, e *version.Entry, d *version.Delta) error {
 			}
 		case lockstep.ResolvedOut:
 			t.given[m.ID] = true
-		default:
-			t.messages++
+		case lockstep.Applied, lockstep.Unchanged, lockstep.Duplicate, lockstep.Stale, lockstep.Ignored, lockstep.ParkedAway, lockstep.BadInput:
 		}
 		if unsettled && t.bad.decided(e.Number, m) {
 			k.bad = min(k.bad, i)

@@ -34,7 +34,7 @@ func (s spoilt) Describe() handler.Description {
 // Reads asks for the extra records too: what a handler writes it must have asked for.
 func (s spoilt) Reads(ms []lockstep.Message) handler.Reads {
 	r := s.Handler.Reads(ms)
-	for _, rr := range r.Records[:len(r.Records):len(r.Records)] {
+	for _, rr := range slices.Clip(r.Records) {
 		if !rr.Prefix {
 			rr.ID += "-extra"
 			r.Records = append(r.Records, rr)

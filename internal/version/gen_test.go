@@ -147,7 +147,7 @@ func genDelta() *rapid.Generator[*Delta] {
 				ID: genText().Draw(t, "id"), Group: genText().Draw(t, "group"), Source: "test",
 				Outcome: rapid.SampledFrom(lockstep.Outcomes()).Draw(t, "outcome"), Reason: genText().Draw(t, "reason"),
 				Revision: rapid.SampledFrom([]string{"", "receipts@1+000000000000", "receipts@2+111111111111"}).Draw(t, "revision"),
-				Body: append([]byte{}, genText().Draw(t, "body")...),
+				Body:     append([]byte{}, genText().Draw(t, "body")...),
 			})
 		}
 		for range rapid.IntRange(0, 8).Draw(t, "mutations") {
