@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/state"
 	"lockstep/internal/version"
@@ -91,4 +93,15 @@ func (c *Compactor) checkBefore(d *version.Delta) error {
 		}
 	}
 	return r.Close()
+}
+
+// Now is what the compactor's clock says.
+func (c *Compactor) Now() time.Time { return c.opts.Now() }
+
+// Stable returns the revision that decides about the keys which no candidate has.
+func (c *Compactor) Stable(ctx context.Context) (handler.Revision, error) {
+	if err := c.route(ctx); err != nil {
+		return handler.Revision{}, err
+	}
+	return c.arms.stable.rev, nil
 }

@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"lockstep/internal/branch"
+	"lockstep/internal/compact"
+	"lockstep/internal/config"
+)
+
+// Origin is what branches of this index are taken from.
+func (a *App) Origin() branch.Origin {
+	return branch.Origin{Log: a.Log, State: a.State, Importer: importerOf(a.Config)}
+}
+
+// Do runs a task with the compactor. A server runs it between two commits.
+func (a *App) Do(ctx context.Context, do func(context.Context, *compact.Compactor) error) error {
+	return do(ctx, a.Compactor)
+}
+
+// OpenWorker opens the index for working on it beside whoever else does: with the local
+// state of the data directory when that is free, else with a private one that is built
+// from the store, which costs time and needs nobody's help.
+func OpenWorker(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
+	a, err := Open(ctx, cfg, opts)
+	if errors.Is(err, ErrBusy) {
+		a, err = openPrivate(ctx, cfg, opts)
+	}
+	return a, err
+}
