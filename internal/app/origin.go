@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"lockstep/internal/branch"
 	"lockstep/internal/compact"
 	"lockstep/internal/config"
+	"lockstep/internal/lockstep"
 )
 
 // Origin is what branches of this index are taken from.
@@ -28,4 +30,18 @@ func OpenWorker(ctx context.Context, cfg config.Config, opts Options) (*App, err
 		a, err = openPrivate(ctx, cfg, opts)
 	}
 	return a, err
+}
+
+// CanRebuild returns ErrRefused unless the records of the stable revision follow from the
+// items of the table alone, so that deriving them anew gives what should be there.
+func (a *App) CanRebuild(ctx context.Context) error {
+	stable, err := a.Compactor.Stable(ctx)
+	if err != nil {
+		return err
+	}
+	if convergent(stable.Handler) {
+		return nil
+	}
+	return lockstep.Hint(fmt.Errorf("rebuild by %s: %w: its records do not follow from the items of the table alone", stable, lockstep.ErrRefused),
+		`"lockstep revert" and "lockstep reset" handle the messages again instead`)
 }
