@@ -57,6 +57,7 @@ const (
 	partLatency = "latency"
 	partBytes   = "bytes"
 	partReset   = "reset"
+	partRevert  = "revert"
 	partMemory  = "memory"
 	partCold    = "cold"
 	partPeer    = "peer"
@@ -64,7 +65,7 @@ const (
 
 // Parts lists what Options.Only may name.
 func Parts() []string {
-	return []string{partUpdates, partLatency, partBytes, partReset, partMemory, partCold, partPeer}
+	return []string{partUpdates, partLatency, partBytes, partReset, partRevert, partMemory, partCold, partPeer}
 }
 
 func (o Options) check() error {
@@ -137,7 +138,7 @@ func (r *run) measure(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return err
 	}
-	if r.wants(partUpdates, partLatency, partReset, partMemory) {
+	if r.wants(partUpdates, partLatency, partReset, partRevert, partMemory) {
 		w, err := r.work(ctx)
 		if err != nil {
 			return err
@@ -176,8 +177,8 @@ func (r *run) load(ctx context.Context) error {
 		for_    []string
 	}{
 		{"small", r.Records / 100, &r.small, []string{partBytes, partReset}},
-		{"middle", r.Records / 10, &r.middle, []string{partBytes, partCold}},
-		{"large", r.Records, &r.large, []string{partBytes, partUpdates, partLatency, partReset, partMemory}},
+		{"middle", r.Records / 10, &r.middle, []string{partBytes, partCold, partRevert}},
+		{"large", r.Records, &r.large, []string{partBytes, partUpdates, partLatency, partReset, partRevert, partMemory}},
 	} {
 		if !r.wants(ix.for_...) {
 			continue

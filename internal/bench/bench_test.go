@@ -55,7 +55,7 @@ func TestATinyRunFillsTheWholeTable(t *testing.T) {
 			t.Errorf("row %+v has a hole", row)
 		}
 	}
-	for _, want := range []string{"updates", "updates_ratio", "latency_process", "latency_http", "reset_flat", "replay", "memory", "cold", "peer"} {
+	for _, want := range []string{"updates", "updates_ratio", "latency_process", "latency_http", "reset_flat", "replay", "revert", "revert_flat", "memory", "cold", "peer"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no row %q among %v", want, names)
 		}

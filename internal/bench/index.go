@@ -44,6 +44,11 @@ type index struct {
 // openIndex opens the index in dir and makes it when there is none. imports is only
 // needed while it is loaded.
 func openIndex(ctx context.Context, dir string, imports compact.Importer, now func() time.Time) (*index, error) {
+	return openIndexFor(ctx, dir, imports, now, nil)
+}
+
+// openIndexFor is openIndex with a router of the caller's; nil: the revision decides.
+func openIndexFor(ctx context.Context, dir string, imports compact.Importer, now func() time.Time, router compact.Router) (*index, error) {
 	cfg := settings(dir)
 	store, err := app.InitStore(ctx, cfg, now)
 	if err != nil {
@@ -55,8 +60,11 @@ func openIndex(ctx context.Context, dir string, imports compact.Importer, now fu
 		return nil, err
 	}
 	rev, err := app.Revision(cfg)
+	if router == nil {
+		router = compact.Only(rev)
+	}
 	if err == nil {
-		ix.Compactor, err = compact.New(ix.log, ix.state, compact.Only(rev), imports, compact.Options{Actor: "bench", Now: now})
+		ix.Compactor, err = compact.New(ix.log, ix.state, router, imports, compact.Options{Actor: "bench", Now: now})
 	}
 	if err == nil {
 		err = ix.CatchUp(ctx)

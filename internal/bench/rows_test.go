@@ -28,6 +28,9 @@ func TestATargetIsMetAtItsValueAndNotBehindIt(t *testing.T) {
 	resets := func(small, large time.Duration) Report {
 		return Report{Work: &WorkResult{Small: &ResetResult{Records: 10, Reset: small}, Large: &ResetResult{Records: 1000, Reset: large}}}
 	}
+	reverts := func(middle, large time.Duration) Report {
+		return Report{Work: &WorkResult{RevertMiddle: &RevertResult{Records: 100, Proven: middle}, RevertLarge: &RevertResult{Records: 1000, Proven: large}}}
+	}
 	peer := func(rate float64) Report {
 		r := updates(1_000_000)
 		r.Peer = &PeerResult{PerSecond: rate}
@@ -49,6 +52,10 @@ func TestATargetIsMetAtItsValueAndNotBehindIt(t *testing.T) {
 		{"reset_1000", resets(time.Millisecond, 101*time.Millisecond), false},
 		{"reset_flat", resets(10*time.Millisecond, 12*time.Millisecond), true},
 		{"reset_flat", resets(10*time.Millisecond, 13*time.Millisecond), false},
+		{"revert", reverts(3*time.Second, 3*time.Second), true},
+		{"revert", reverts(3*time.Second, 3001*time.Millisecond), false},
+		{"revert_flat", reverts(time.Second, 1300*time.Millisecond), true},
+		{"revert_flat", reverts(time.Second, 1301*time.Millisecond), false},
 		{"memory", Report{Work: &WorkResult{Updates: &UpdatesResult{}, Memory: 300e6}}, true},
 		{"memory", Report{Work: &WorkResult{Updates: &UpdatesResult{}, Memory: 301e6}}, false},
 		{"cold", Report{Cold: &ColdResult{Ready: 3 * time.Second}}, true},

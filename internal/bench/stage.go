@@ -26,11 +26,12 @@ type stageSpec struct {
 
 // workSpec is the stage that measures on the largest index.
 type workSpec struct {
-	Small, Large           loaded
+	Small, Middle, Large   loaded
 	Warmup, Sustain        time.Duration
 	Samples, Repeats       int
 	Profile                string
 	Updates, Latency, Back bool
+	Revert                 bool
 }
 
 // coldSpec is one cold start.
@@ -45,7 +46,10 @@ type WorkResult struct {
 	Latency *LatencyResult `json:"latency,omitempty"`
 	Small   *ResetResult   `json:"reset_small,omitempty"`
 	Large   *ResetResult   `json:"reset_large,omitempty"`
-	Peak    int64          `json:"peak_bytes"` // of the whole stage
+	// RevertMiddle and RevertLarge are the same revert in indexes of two sizes.
+	RevertMiddle *RevertResult `json:"revert_middle,omitempty"`
+	RevertLarge  *RevertResult `json:"revert_large,omitempty"`
+	Peak         int64         `json:"peak_bytes"` // of the whole stage
 }
 
 // Stage reads what to do from in, does it and writes what it found to out: the other
@@ -104,6 +108,13 @@ func (w workSpec) do(ctx context.Context, now func() time.Time) (out WorkResult,
 		}
 		out.Small, out.Large = &small, &large
 	}
+	if w.Revert {
+		middle, large, err := reverts(ctx, w, now)
+		if err != nil {
+			return out, err
+		}
+		out.RevertMiddle, out.RevertLarge = &middle, &large
+	}
 	out.Peak = peakMemory()
 	return out, nil
 }
@@ -112,9 +123,9 @@ func (w workSpec) do(ctx context.Context, now func() time.Time) (out WorkResult,
 func (r *run) work(ctx context.Context) (WorkResult, error) {
 	r.say("measuring on %s records, in a process of its own", thousands(r.large.Records))
 	spec := workSpec{
-		Small: r.small, Large: r.large,
+		Small: r.small, Middle: r.middle, Large: r.large,
 		Warmup: r.Warmup, Sustain: r.Sustain, Samples: r.Samples, Repeats: r.Repeats, Profile: r.Profile,
-		Updates: r.wants(partUpdates, partMemory), Latency: r.wants(partLatency), Back: r.wants(partReset),
+		Updates: r.wants(partUpdates, partMemory), Latency: r.wants(partLatency), Back: r.wants(partReset), Revert: r.wants(partRevert),
 	}
 	var found WorkResult
 	return found, r.stage(ctx, stageSpec{Work: &spec}, &found)
