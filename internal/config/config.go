@@ -40,6 +40,7 @@ type Config struct {
 	Release     Release
 	Guards      Guards
 	Checks      Checks
+	Rollback    Rollback
 	Collections map[lockstep.Collection]Collection // overrides of what the handler says
 }
 
@@ -129,6 +130,7 @@ func Default() Config {
 		Retention:   Retention{Keep: 7 * 24 * time.Hour},
 		Environment: DefaultEnvironment,
 		Release:     Release{Watch: time.Second, Budget: 2 * time.Second, ShadowLag: 256},
+		Rollback:    Rollback{Data: "auto", Watch: Watch{For: 30 * time.Minute, Every: 10 * time.Second}},
 		Collections: map[lockstep.Collection]Collection{},
 	}
 }

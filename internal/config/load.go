@@ -28,7 +28,7 @@ func Load(r io.Reader, name string) (Config, error) {
 func decode(root *Node) Config {
 	c := Default()
 	m := root.Map("version", "data", "listen", "token_file", "handler", "receipts", "mapping",
-		"imports", "compact", "follower", "retention", "environment", "revisions", "release", "guards", "checks", "collections")
+		"imports", "compact", "follower", "retention", "environment", "revisions", "release", "guards", "checks", "rollback", "collections")
 	c.Version = int(m.Get("version").Int(FormatVersion, FormatVersion, FormatVersion))
 	c.Data = m.Get("data").Text(c.Data)
 	c.TokenFile = m.Get("token_file").Text("")
@@ -50,6 +50,7 @@ func decode(root *Node) Config {
 	c.Release = decodeRelease(m.Get("release"), c.Release)
 	c.Guards = decodeGuards(m.Get("guards"))
 	c.Checks = decodeChecks(m.Get("checks"))
+	c.Rollback = decodeRollback(m.Get("rollback"), c.Rollback)
 	for _, e := range m.Get("collections").Entries().All() {
 		decodeCollection(e, c.Collections)
 	}

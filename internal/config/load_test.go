@@ -64,6 +64,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				{Name: "closing", Begin: "2026-12-20", End: "2027-01-02"},
 			},
 		},
+		Rollback:    Default().Rollback, // rollback_test.go reads that section
 		Collections: map[lockstep.Collection]Collection{"words": {1536, "cosine"}, "lines": {0, "l2"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
