@@ -12,17 +12,18 @@ var layers = [][]string{
 	{"cli", "web", "bench", "faults"},
 	{"app"},
 	{"adapter"},
+	{"load"},
 	{"receipt", "mapping"},
-	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "release", "guard", "rollback", "incident", "analysis", "shadow"},
+	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "branch", "revert", "release", "guard", "rollback", "incident", "analysis", "shadow", "notify", "drill"},
 	{"handler"},
-	{"blob", "ledger", "queue", "durable", "chromadir", "config", "metajson", "embedding"},
+	{"blob", "ledger", "queue", "durable", "chromadir", "config", "metajson", "embedding", "imports", "testreport", "redact"},
 	{"lockstep"},
 }
 
 // halves are the data half and the control half, which meet only in app.
 var halves = [2][]string{
-	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "receipt", "mapping"},
-	{"release", "guard", "rollback", "incident", "analysis", "shadow"},
+	{"change", "version", "base", "state", "compact", "follow", "retention", "history", "branch", "revert", "receipt", "mapping"},
+	{"release", "guard", "rollback", "incident", "analysis", "shadow", "notify", "drill"},
 }
 
 // pure lists what a handler may import of this module (DESIGN 5: no I/O).
