@@ -47,7 +47,8 @@ cannot hide it by being asked less.
 
 A rate is held when everything is answered shortly after the last change was due, with
 few errors, and when the objective holds. The first rate that is not held ends the
-run. An objective that does not hold at the first rate ends the command with status 5.
+run. An objective that does not hold at the first rate, or that asks for a higher rate
+than was held, ends the command with status 5.
 
 Everything it writes has a key that begins with "` + load.KeyPrefix + `". It stays
 until "lockstep load --clean" sends the removals. With --scratch a server in this

@@ -120,10 +120,13 @@ func TestTheVerdictOfARunIsTheHighestRateHeldInARow(t *testing.T) {
 		s := good()
 		s.Rate, s.Held = rate, held
 		if !held {
-			s.Why = "slow"
+			s.Why, s.Missed = "slow", "slow"
 		}
 		return s
 	}
+	behind, stopped := step(100, true), StepResult{Stopped: "errors>50%: it is 70%"}
+	behind.Behind = time.Minute
+	behind.judge("", conditions(t, "p99<1s"))
 	for _, c := range []struct {
 		name      string
 		steps     []StepResult
@@ -136,6 +139,8 @@ func TestTheVerdictOfARunIsTheHighestRateHeldInARow(t *testing.T) {
 		{"what lies above a gap does not count", []StepResult{step(100, true), step(200, false), step(300, true)}, "held>=200", 100, "held>=200: it is 100.0/s"},
 		{"none", []StepResult{step(100, false)}, "p99<1s,held>1", 0, "at 100/s: slow; held>1: it is 0.0/s"},
 		{"none, and nobody asked", []StepResult{step(100, false)}, "", 0, ""},
+		{"it did not keep up, and nobody asked for that", []StepResult{behind}, "p99<1s", 0, ""},
+		{"stopped", []StepResult{stopped}, "p99<1s", 0, "at 0/s: stopped by errors>50%: it is 70%"},
 		{"nothing ran", nil, "p99<1s", 0, "no step has ended"},
 	} {
 		r := Result{Steps: c.steps}

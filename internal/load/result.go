@@ -48,6 +48,7 @@ type StepResult struct {
 	Behind   time.Duration            `json:"behind_ns"` // how long after that the last answer came
 	Held     bool                     `json:"held"`
 	Stopped  string                   `json:"stopped,omitempty"` // the condition that ended the run here
+	Missed   string                   `json:"missed,omitempty"`  // what of the objective does not hold
 	Why      string                   `json:"why,omitempty"`     // it was not held
 }
 
@@ -93,8 +94,8 @@ func (s *StepResult) judge(stopped string, objective Conditions) {
 			why = append(why, fmt.Sprintf("%.3g%% errors", e))
 		}
 	}
-	if broken := objective.broken(s); broken != "" {
-		why = append(why, broken)
+	if s.Missed = objective.broken(s); s.Missed != "" {
+		why = append(why, s.Missed)
 	}
 	s.Held, s.Why = len(why) == 0, strings.Join(why, "; ")
 }
@@ -108,8 +109,8 @@ func (cs Conditions) speaksOf(figure string) bool {
 	return false
 }
 
-// judge says what the run has shown: an objective has to hold at the first rate, and
-// what it says of the highest rate held has to be true.
+// judge says what the run has shown: an objective has to hold at the first rate, which
+// nothing may have stopped, and what it says of the highest rate held has to be true.
 func (r *Result) judge(o Options) {
 	r.Held, r.Passed, r.Why = 0, true, ""
 	for i := range r.Steps {
@@ -125,8 +126,10 @@ func (r *Result) judge(o Options) {
 	switch {
 	case len(r.Steps) == 0:
 		why = append(why, "no step has ended")
-	case !r.Steps[0].Held:
-		why = append(why, fmt.Sprintf("at %g/s: %s", r.Steps[0].Rate, r.Steps[0].Why))
+	case r.Steps[0].Stopped != "":
+		why = append(why, fmt.Sprintf("at %g/s: stopped by %s", r.Steps[0].Rate, r.Steps[0].Stopped))
+	case r.Steps[0].Missed != "":
+		why = append(why, fmt.Sprintf("at %g/s: %s", r.Steps[0].Rate, r.Steps[0].Missed))
 	}
 	for _, c := range o.Objective {
 		if c.Figure == figureHeld && !c.met(r.Held) {
