@@ -45,3 +45,31 @@ func (a *App) CanRebuild(ctx context.Context) error {
 	return lockstep.Hint(fmt.Errorf("rebuild by %s: %w: its records do not follow from the items of the table alone", stable, lockstep.ErrRefused),
 		`"lockstep revert" and "lockstep reset" handle the messages again instead`)
 }
+
+// Derivable says whether the records of a revision follow from the items of the table alone,
+// as far as it is known here.
+func (c *Control) Derivable(id string) bool {
+	rev, err := c.Revisions.Lookup(id)
+	return err == nil && convergent(rev.Handler)
+}
+
+// FollowerPosition asks the follower where it stands. ErrUnavailable: it does not answer.
+func (a *App) FollowerPosition(ctx context.Context) (FollowerStatus, error) {
+	st := a.follower.Status()
+	if a.follower.Target == nil {
+		return st, lockstep.Hint(fmt.Errorf("the follower: %w: %s", lockstep.ErrUnavailable, st.State), st.Advice)
+	}
+	at, err := a.follower.Target.Position(ctx)
+	if err != nil {
+		return st, fmt.Errorf("the follower: %w", err)
+	}
+	st.Version = at.Version
+	return st, nil
+}
+
+// HasFollower says whether there is something that holds a copy of the index: a follower
+// that is wanted and can be written here.
+func HasFollower(cfg config.Config, s *Store, look func(string) (string, error)) bool {
+	f, err := openFollower(cfg, s, look)
+	return err != nil || f.Target != nil // one that cannot be opened is one all the same
+}

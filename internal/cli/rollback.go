@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"lockstep/internal/app/recovery"
 	"lockstep/internal/config"
 	"lockstep/internal/lockstep"
-	"lockstep/internal/release"
 	"lockstep/internal/rollback"
 )
 
@@ -51,6 +49,7 @@ type wishFlags struct {
 	data        string
 	reason      string
 	incident    string
+	without     []string
 	accept      []string
 }
 
@@ -64,11 +63,13 @@ func (f *wishFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.data, "data", "", "auto, revert, reset, rebuild, discard or none: what happens to the index (default: rollback.data of the configuration)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the ledgers, the messages and the report")
 	fl.StringVar(&f.incident, "incident", "", "the incident that it belongs to")
+	fl.StringSliceVar(&f.without, "without", nil, "leave a target out: watch, git, tests, deploy, follower, …")
 	fl.StringSliceVar(&f.accept, "accept-risk", nil, "accept a risk by its name: lose-changes, with --data discard")
 }
 
 func (c *session) request(f wishFlags, configured string) (recovery.Request, error) {
 	req := recovery.Request{Revision: f.revision, By: c.who(), Reason: f.reason, Incident: f.incident}
+	req.Without = f.without
 	switch {
 	case f.quick && f.full:
 		return req, usageError{errors.New("--quick and --full exclude each other")}
@@ -87,31 +88,30 @@ func (c *session) request(f wishFlags, configured string) (recovery.Request, err
 	if f.data == "" {
 		f.data = configured
 	}
-	wishes := []recovery.Wish{recovery.Revert, recovery.Reset, recovery.Rebuild, recovery.Discard, recovery.None}
-	if f.data != "" && f.data != "auto" {
-		if req.Data = recovery.Wish(f.data); !slices.Contains(wishes, req.Data) {
-			return req, usageError{fmt.Errorf("--data %q: want auto, revert, reset, rebuild, discard or none", f.data)}
-		}
+	switch req.Data = recovery.Wish(f.data); req.Data {
+	case "", rollback.WishAuto, recovery.Revert, recovery.Reset, recovery.Rebuild, recovery.Discard, recovery.None:
+	default:
+		return req, usageError{fmt.Errorf("--data %q: want auto, revert, reset, rebuild, discard or none", f.data)}
 	}
 	if f.to == "" {
 		return req, nil
 	}
-	pair, err := pairOf(f.to)
-	req.To = &pair
+	var err error
+	req.To, err = pairOf(f.to)
 	return req, err
 }
 
 // pairOf reads REVISION:VERSION.
-func pairOf(s string) (release.Pair, error) {
+func pairOf(s string) (rollback.Pair, error) {
 	rev, v, ok := strings.Cut(s, ":")
 	if !ok {
-		return release.Pair{Revision: s}, nil
+		return rollback.Pair{Revision: s}, nil
 	}
 	n, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		return release.Pair{}, usageError{fmt.Errorf("--to %q: want REVISION:VERSION, the version a number", s)}
+		return rollback.Pair{}, usageError{fmt.Errorf("--to %q: want REVISION:VERSION, the version a number", s)}
 	}
-	return release.Pair{Revision: rev, Version: n}, nil
+	return rollback.Pair{Revision: rev, Version: n}, nil
 }
 
 // assembled passes what rollbacks are made of to use, and closes it. A directory without a
@@ -138,7 +138,7 @@ func (c *session) assembled(ctx context.Context, use func(*recovery.Assembly) er
 	own := &recovery.Own{Config: cfg, Options: c.options()}
 	defer func() { err = errors.Join(err, own.Close()) }()
 	a := &recovery.Assembly{Control: control, Config: cfg, Workplace: own, Actor: c.who(), Now: c.env.Now, Getenv: c.env.Getenv}
-	if cfg.Follower.Chroma.Enabled != "off" {
+	if app.HasFollower(cfg, control.Store, c.env.LookPath) {
 		a.Position, a.Follow = own.Position, own.Follow
 	}
 	return use(a)

@@ -1,6 +1,9 @@
 package imports
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // block is a compound statement whose body is being read, or was until a moment ago.
 type block struct {
@@ -9,6 +12,7 @@ type block struct {
 	// inverted is an if that is never true for type checkers: its else is theirs alone.
 	inverted  bool
 	functions int // around the body
+	id        int // of the statement
 	// A try, and what follows it: which imports an except clause would guard.
 	from, to int
 }
@@ -103,7 +107,7 @@ func (p *parser) colon(tokens []token) int {
 
 // enter opens the block of a header. before is the one that ended at the same indent.
 func (p *parser) enter(indent int, word string, header []token, before *block) {
-	b := block{indent: indent, functions: p.functions()}
+	b := block{indent: indent, functions: p.functions(), id: p.statements}
 	switch word {
 	case "def":
 		b.kind = blockFunction
@@ -126,7 +130,7 @@ func (p *parser) enter(indent int, word string, header []token, before *block) {
 		b.kind, b.from = blockTry, len(p.found)
 	case "except":
 		if before != nil && (before.kind == blockTry || before.kind == blockAfterTry) {
-			b.kind, b.from, b.to = blockAfterTry, before.from, before.to
+			b.kind, b.from, b.to, b.id = blockAfterTry, before.from, before.to, before.id
 			if len(header) <= 1 || p.catches(header) {
 				p.guard(b)
 			}
@@ -138,8 +142,9 @@ func (p *parser) enter(indent int, word string, header []token, before *block) {
 // guard marks what a try block imports itself; functions that it defines run later.
 func (p *parser) guard(b block) {
 	for i := b.from; i < b.to; i++ {
-		if p.found[i].functions == b.functions {
-			p.found[i].Guarded = true
+		if f := &p.found[i]; f.functions == b.functions {
+			f.Guarded = true
+			f.guard = cmp.Or(f.guard, b.id) // an inner block was first
 		}
 	}
 }
@@ -204,16 +209,16 @@ func (p *parser) functions() int {
 	return p.blocks[len(p.blocks)-1].functions
 }
 
-// suppressed says whether an ImportError here is passed over.
-func (p *parser) suppressed() bool {
+// suppressed says which block passes over an ImportError here; 0: none.
+func (p *parser) suppressed() int {
 	for _, b := range slices.Backward(p.blocks) {
 		switch b.kind {
 		case blockSuppress:
-			return true
+			return b.id
 		case blockFunction:
-			return false
+			return 0
 		case blockPlain, blockTypes, blockScript, blockTry, blockAfterTry, blockMatch, blockClass:
 		}
 	}
-	return false
+	return 0
 }

@@ -40,6 +40,7 @@ type Import struct {
 	statement int      // which one: those of one statement share it
 	home      Position // FormFrom: where the module is named
 	functions int      // how many it is in
+	guard     int      // which block catches its ImportError, from 1
 }
 
 // target is the longest module that the import may load: a name taken from a module may

@@ -86,10 +86,11 @@ func (l *loader) load(module int) int {
 		return noFailure
 	}
 	l.state[module] = halfLoaded
+	caught := 0
 	for _, e := range l.m.network.out[module] {
 		edge := &l.m.network.edges[e]
-		if !loads(*edge) {
-			continue
+		if !loads(*edge) || caught != 0 && l.m.guards[e] == caught {
+			continue // what follows a failure in its block does not happen
 		}
 		l.steps++
 		l.at[module] = edge.Position
@@ -97,7 +98,11 @@ func (l *loader) load(module int) int {
 		if failed == noFailure && !l.takes(e) {
 			failed = e
 		}
-		if failed != noFailure && !edge.Guarded {
+		switch {
+		case failed == noFailure:
+		case edge.Guarded:
+			caught = l.m.guards[e]
+		default:
 			l.state[module] = notLoaded // Python forgets it
 			return failed
 		}

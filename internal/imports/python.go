@@ -228,7 +228,8 @@ func (p *parser) add(i Import, at int, tokens []token) error {
 		return &lexError{at, fmt.Sprintf("more than %d imports", maxImports)}
 	}
 	i.Position = p.places.at(at)
-	i.Guarded = p.suppressed()
+	i.guard = p.suppressed()
+	i.Guarded = i.guard != 0
 	i.statement, i.functions = p.statements, p.functions()
 	if n := len(p.found); n > 0 && p.found[n-1].statement == i.statement {
 		i.Statement = p.found[n-1].Statement

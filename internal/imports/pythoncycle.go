@@ -58,6 +58,7 @@ type pythonMap struct {
 	network *network
 	bound   map[string]map[string]Position // by file: where a name is bound first
 	taken   []string                       // by edge: the name that it takes
+	guards  []int                          // by edge: the block that catches its failure
 }
 
 func (m *pythonMap) file(name string, p *parser) {
@@ -124,7 +125,7 @@ func (m *pythonMap) edge(from, to string, i Import, taken string) {
 		From: from, To: to, Path: from, Position: i.Position,
 		When: i.When, Takes: taken != "", Guarded: i.Guarded, Statement: i.Statement,
 	})
-	m.taken = append(m.taken, taken)
+	m.taken, m.guards = append(m.taken, taken), append(m.guards, i.guard)
 }
 
 func loads(l link) bool { return l.When == WhenLoad }

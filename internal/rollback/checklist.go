@@ -1,8 +1,8 @@
 package rollback
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -156,37 +156,70 @@ func (s *State) evidence() map[string]shown {
 	return out
 }
 
+// item says how it stands about a line. A person's word also stands against evidence, and
+// then both are shown. Of two signatures the newer counts.
 func (s *State) item(l line, seen map[string]shown) Item {
 	it := Item{ID: l.id, Title: l.title, Status: ItemOpen}
-	if i := slices.IndexFunc(s.Signatures, func(g Signature) bool { return g.Item == l.id }); i >= 0 {
-		g := s.Signatures[i]
+	e, known := seen[l.id]
+	if g, signed := s.signature(l.id); signed {
 		it.Status, it.Text, it.By, it.At, it.Person = ItemTicked, g.Reason, g.By, g.At, true
+		if known && !e.OK {
+			it.Text += "; against what step " + e.step + " has seen: " + e.Text
+			it.Link = e.Link
+		}
 		return it
 	}
-	if e, ok := seen[l.id]; ok {
+	if known {
 		it.Status, it.Text, it.Link, it.By, it.At = ItemTicked, e.Text, e.Link, "step "+e.step, e.at
 		if !e.OK {
 			it.Status = ItemContradicted
 		}
 		return it
 	}
-	var takes []string
-	for _, target := range l.shownBy {
-		for i := range s.Plan.Steps {
-			if s.Plan.Steps[i].Target == target {
-				takes = append(takes, fmt.Sprintf("step %s is %s", s.Plan.Steps[i].ID, s.Steps[i].Progress))
-			}
-		}
-	}
+	takes := s.takes(l.shownBy)
 	switch {
 	case len(takes) > 0:
-		it.Text = takes[len(takes)-1] + ", and has not shown it"
+		it.Text = strings.Join(takes, ", ")
 	case l.person:
 		it.Text = "a person has to say so"
 	default:
 		it.Status, it.Text = ItemNotApplicable, "no step of this plan is about it"
 	}
 	return it
+}
+
+// signature returns the newest one for an item.
+func (s *State) signature(item string) (out Signature, ok bool) {
+	for _, g := range s.Signatures {
+		if g.Item == item && (!ok || !g.At.Before(out.At)) {
+			out, ok = g, true
+		}
+	}
+	return out, ok
+}
+
+// takes says of each step that could have shown an item why it has not.
+func (s *State) takes(targets []string) []string {
+	var out []string
+	for i := range s.Plan.Steps {
+		id := s.Plan.Steps[i].ID
+		if !slices.Contains(targets, s.Plan.Steps[i].Target) {
+			continue
+		}
+		switch s.Steps[i].Progress {
+		case Done:
+			out = append(out, "step "+id+" is done and has not shown it")
+		case Waiting, Blocked:
+			out = append(out, "step "+id+" is not done yet")
+		case Doing:
+			out = append(out, "step "+id+" is under way")
+		case Failed, Third:
+			out = append(out, "step "+id+" has failed")
+		case Skipped:
+			out = append(out, "step "+id+" was left out")
+		}
+	}
+	return out
 }
 
 // Open returns the items that keep the rollback from being declared complete.

@@ -1,11 +1,13 @@
 package rollback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lockstep/internal/blob"
@@ -18,8 +20,9 @@ const LogPrefix = "plan"
 
 // Journal is the ledger of one plan. It is safe for concurrent use.
 type Journal struct {
-	id  string
-	log *ledger.Log
+	id    string
+	log   *ledger.Log
+	store blob.Store // for beats
 }
 
 // Head is a position in a journal. The zero Head is an empty one.
@@ -42,7 +45,7 @@ func (j *Journals) Open(id string) (*Journal, error) {
 	if !planID.MatchString(id) {
 		return nil, fmt.Errorf("%w plan id %.80q: want 1 to 63 of a-z 0-9 -", lockstep.ErrInvalid, id)
 	}
-	return &Journal{id, ledger.New(j.store, LogPrefix+"/"+id, j.opts)}, nil
+	return &Journal{id, ledger.New(j.store, LogPrefix+"/"+id, j.opts), j.store}, nil
 }
 
 // IDs lists the plans, the newest first: ids end with a number that only grows.
@@ -65,37 +68,29 @@ func (j *Journals) IDs(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// compareIDs orders ids by the number at their end.
+// compareIDs orders ids by the number at their end, and by name.
 func compareIDs(a, b string) int {
-	na, nb := numberOf(a), numberOf(b)
-	switch {
-	case na != nb && na < nb:
-		return -1
-	case na != nb:
-		return 1
-	}
-	return strings.Compare(a, b)
+	return cmp.Or(cmp.Compare(numberOf(a), numberOf(b)), strings.Compare(a, b))
 }
 
-func numberOf(id string) int {
-	n := 0
-	for _, c := range id[strings.LastIndex(id, "-")+1:] {
-		if c < '0' || c > '9' {
-			return 0
-		}
-		n = n*10 + int(c-'0')
+// numberOf is the number at the end of an id. What is not a number that NextID would count
+// on from is none.
+func numberOf(id string) uint64 {
+	n, err := strconv.ParseUint(id[strings.LastIndex(id, "-")+1:], 10, 32)
+	if err != nil {
+		return 0
 	}
 	return n
 }
 
-// NextID returns an id that no plan of the environment has. Two that ask at once may get
+// NextID returns an id that no plan has, behind all others. Two that ask at once may get
 // the same; Start tells the second one.
 func (j *Journals) NextID(ctx context.Context, environment string) (string, error) {
 	ids, err := j.IDs(ctx)
 	if err != nil {
 		return "", err
 	}
-	n := 0
+	n := uint64(0)
 	for _, id := range ids {
 		n = max(n, numberOf(id))
 	}

@@ -1,6 +1,8 @@
 package rollback
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -82,45 +84,88 @@ type Plan struct {
 
 // Bounds of a plan.
 const (
-	MaxSteps = 64
-	maxText  = 4 << 10
+	MaxSteps  = 64
+	maxParams = 64 << 10 // of one step
+	maxPlan   = 2 << 20  // of all of it, encoded
 )
 
 var planID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
+// stepID keeps the names of steps in one word: people type them.
+var stepID = regexp.MustCompile(`^[!-~]{1,128}$`)
+
 // Check returns lockstep.ErrInvalid, naming what is wrong, unless the plan can be carried
-// out as it is: steps that are named once, know their target and their end, are in the
-// order of their phases, and need only steps before them.
+// out as it is: it says who wants what and when, and its steps are named once, know their
+// target and their ends, are in the order of their phases, and need only steps before them.
+// A plan that takes another one back has the phases in the order that this asks for.
 func (p *Plan) Check() error {
 	if !planID.MatchString(p.ID) {
 		return fmt.Errorf("%w plan id %.80q: want 1 to 63 of a-z 0-9 -", lockstep.ErrInvalid, p.ID)
 	}
-	if p.By == "" || p.At.IsZero() || len(p.Steps) == 0 || len(p.Steps) > MaxSteps {
-		return fmt.Errorf("plan %s: %w: want somebody who asks, a time, and 1 to %d steps; it has %d", p.ID, lockstep.ErrInvalid, MaxSteps, len(p.Steps))
+	if err := p.check(); err != nil {
+		return fmt.Errorf("plan %s: %w: %w", p.ID, lockstep.ErrInvalid, err)
 	}
 	seen := map[string]bool{}
 	phase := 0
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		at := slices.Index(Phases(), s.Phase)
-		switch {
-		case s.ID == "" || seen[s.ID]:
-			return fmt.Errorf("plan %s: %w: step %d is named %q, like another or not at all", p.ID, lockstep.ErrInvalid, i+1, s.ID)
-		case s.Target == "" || s.To == "" || s.From == s.To || s.Title == "":
-			return fmt.Errorf("plan %s: %w: step %s wants a target, a title, and two ends that differ", p.ID, lockstep.ErrInvalid, s.ID)
-		case len(s.Title) > maxText || len(s.Params) > 64<<10:
-			return fmt.Errorf("plan %s: %w: step %s is too long", p.ID, lockstep.ErrInvalid, s.ID)
-		case at < 0:
-			return fmt.Errorf("plan %s: %w: step %s is of an unknown phase %q", p.ID, lockstep.ErrInvalid, s.ID, s.Phase)
-		case p.Undoes == "" && at < phase:
-			return fmt.Errorf("plan %s: %w: step %s of phase %s comes too late", p.ID, lockstep.ErrInvalid, s.ID, s.Phase)
+		if err := s.check(seen); err != nil {
+			return fmt.Errorf("plan %s, step %d, %.80q: %w: %w", p.ID, i+1, s.ID, lockstep.ErrInvalid, err)
 		}
-		for _, n := range s.Needs {
-			if !seen[n] {
-				return fmt.Errorf("plan %s: %w: step %s needs %q, which is no step before it", p.ID, lockstep.ErrInvalid, s.ID, n)
-			}
+		at := slices.Index(Phases(), s.Phase)
+		if p.Undoes == "" && at < phase {
+			return fmt.Errorf("plan %s, step %d, %s: %w: its phase, %s, comes before that of the step before", p.ID, i+1, s.ID, lockstep.ErrInvalid, s.Phase)
 		}
 		seen[s.ID], phase = true, max(phase, at)
+	}
+	return nil
+}
+
+// check looks at everything but the steps.
+func (p *Plan) check() error {
+	switch {
+	case p.By == "" || len(p.By) > maxLine || p.At.IsZero():
+		return errors.New("want somebody who asks, and when")
+	case len(p.Steps) == 0 || len(p.Steps) > MaxSteps:
+		return fmt.Errorf("want 1 to %d steps, it has %d", MaxSteps, len(p.Steps))
+	case p.Scenario.Impact() == "":
+		return fmt.Errorf("scenario %.80q: want %s, %s or %s", p.Scenario, PreDeploy, Dev, Prod)
+	case p.Procedure != Quick && p.Procedure != Full:
+		return fmt.Errorf("procedure %.80q: want %s or %s", p.Procedure, Quick, Full)
+	case p.Undoes != "" && (!planID.MatchString(p.Undoes) || p.Undoes == p.ID):
+		return fmt.Errorf("it cannot take %.80q back", p.Undoes)
+	}
+	body, err := json.Marshal(p)
+	if err == nil && len(body) > maxPlan {
+		err = fmt.Errorf("it has %d bytes, at most %d", len(body), maxPlan)
+	}
+	return err
+}
+
+// check looks at a step, given the ids of those before it.
+func (s *Step) check(before map[string]bool) error {
+	switch {
+	case !stepID.MatchString(s.ID):
+		return errors.New("want an id of one word")
+	case before[s.ID]:
+		return errors.New("another one has that id")
+	case s.Target == "" || s.Title == "":
+		return errors.New("want a target and a title")
+	case s.To == "" || s.From == s.To || s.To == Partial || s.From == Partial:
+		return fmt.Errorf("want two ends that differ, and are not %q", Partial)
+	case len(s.From) > maxLine || len(s.To) > maxLine || len(s.Target) > maxLine || len(s.Title) > maxText || len(s.Params) > maxParams:
+		return errors.New("it is too long")
+	case len(s.Params) > 0 && !json.Valid(s.Params):
+		return errors.New("its parameters are no JSON")
+	case slices.Index(Phases(), s.Phase) < 0:
+		return fmt.Errorf("unknown phase %.80q", s.Phase)
+	case s.Deadline < 0 || s.Predicted < 0:
+		return errors.New("its time is negative")
+	}
+	for _, n := range s.Needs {
+		if !before[n] {
+			return fmt.Errorf("it needs %.80q, which is no step before it", n)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lockstep/internal/lockstep"
@@ -18,7 +19,7 @@ const (
 	Doing   Progress = "doing"   // begun; by whom, is in the state
 	Done    Progress = "done"    // its end is true
 	Failed  Progress = "failed"  // it could not be done
-	Third   Progress = "third"   // something is there that the plan does not know; nothing was done
+	Third   Progress = "third"   // something is there that the plan does not know; nothing more is done
 	Skipped Progress = "skipped" // a person decided to leave it out
 	Blocked Progress = "blocked" // a step that it needs is not done
 )
@@ -122,22 +123,34 @@ func (s *State) Step(id string) (int, error) {
 
 // Next returns the place of the step that is to be done now, -1 when none can be: all are
 // done, or what is left needs a person. Steps that need one which cannot be done are
-// blocked in the state that is returned; the others go on.
+// blocked in the state that is returned; the others go on. A step that somebody was killed
+// at comes before all others: at most one is ever half done.
 func Next(s State) (State, int) {
 	s = s.clone()
+	if at := s.doing(-1); at >= 0 {
+		return s, at
+	}
 	for i := range s.Steps {
 		switch s.Steps[i].Progress {
-		case Doing:
-			return s, i // somebody was killed at it
 		case Waiting, Blocked:
 			if s.ready(i) {
 				return s, i
 			}
 			s.Steps[i].Progress = Blocked
-		case Done, Failed, Third, Skipped:
+		case Doing, Done, Failed, Third, Skipped:
 		}
 	}
 	return s, -1
+}
+
+// doing returns the place of a step other than but that somebody is at, -1 when there is none.
+func (s *State) doing(but int) int {
+	for i := range s.Steps {
+		if i != but && s.Steps[i].Progress == Doing {
+			return i
+		}
+	}
+	return -1
 }
 
 // ready says whether everything that a step needs is done, or left out on purpose.
@@ -163,25 +176,52 @@ type Event struct {
 	Link string    `json:"link,omitempty"`
 }
 
-// Timeline returns what happened, oldest first.
+// Timeline returns what happened, oldest first. Of a step that was tried again it has the
+// last try; the others are in the journal.
 func (s *State) Timeline() []Event {
 	link := "plan " + s.Plan.ID
-	out := []Event{{s.Plan.At, s.Plan.By, "planned a rollback: " + s.Plan.Reason, link}}
+	planned, began := "planned a rollback: "+s.Plan.Reason, "began the rollback"
+	if s.Plan.Undoes != "" {
+		planned, began = "planned to take plan "+s.Plan.Undoes+" back: "+s.Plan.Reason, "began to take plan "+s.Plan.Undoes+" back"
+	}
+	out := []Event{{s.Plan.At, s.Plan.By, planned, link}}
+	add := func(at time.Time, who, what string) { out = append(out, Event{at, who, what, link}) }
+	if !s.Began.IsZero() {
+		add(s.Began, s.Plan.By, began)
+	}
 	for i := range s.Steps {
 		x, title := &s.Steps[i], s.Plan.Steps[i].Title
 		switch x.Progress {
 		case Done:
-			out = append(out, Event{x.Ended, x.By, title + ": " + x.Sight.Detail, link})
-		case Failed, Third:
-			out = append(out, Event{x.Ended, x.By, title + " failed: " + x.Error, link})
+			add(x.Ended, x.By, title+": "+x.line(&s.Plan.Steps[i]))
+		case Failed:
+			add(x.Ended, x.By, title+" failed: "+x.Error)
+		case Third:
+			add(x.Ended, x.By, title+" was stopped: "+x.Error)
 		case Skipped:
-			out = append(out, Event{x.Ended, x.By, title + " was left out: " + x.Error, link})
+			add(x.Ended, x.By, title+" was left out: "+x.Error)
 		case Waiting, Doing, Blocked:
 		}
 	}
+	if !s.Ended.IsZero() {
+		add(s.Ended, "", s.ending())
+	}
 	for _, g := range s.Signatures {
-		out = append(out, Event{g.At, g.By, "signed " + g.Item + ": " + g.Reason, link})
+		add(g.At, g.By, "signed "+g.Item+": "+g.Reason)
 	}
 	slices.SortStableFunc(out, func(a, b Event) int { return a.At.Compare(b.At) })
 	return out
+}
+
+// ending says how a plan has come to its end.
+func (s *State) ending() string {
+	stuck := s.Stuck()
+	if len(stuck) == 0 {
+		return "everything of the plan is done"
+	}
+	var left []string
+	for _, i := range stuck {
+		left = append(left, s.Plan.Steps[i].ID)
+	}
+	return "what could be done is done; left for a person: " + strings.Join(left, ", ")
 }

@@ -32,6 +32,9 @@ type Step struct {
 	Loss      []string      `json:"loss,omitempty"`         // what is lost for good; normally nothing
 	Manual    string        `json:"manual,omitempty"`       // what a person does when it is stuck: a command, if there is one
 	UndoBy    string        `json:"undo_by,omitempty"`      // how it is taken back, for people
+	// UndoLast has its undo come behind those of the other steps of its phase, instead of
+	// before those of the steps that it came after: a deployment deploys what they leave.
+	UndoLast bool `json:"undo_last,omitempty"`
 }
 
 // DefaultDeadline bounds the Do of a step that names no other.
@@ -47,11 +50,11 @@ const (
 	PhaseTraffic Phase = "traffic" // requests go to the good one
 	PhaseCode    Phase = "code"    // git, package, tests, deployment
 	PhaseData    Phase = "data"    // what the bad one wrote is taken back
+	PhaseTell    Phase = "tell"    // people know, and watch too
 	PhaseWatch   Phase = "watch"   // is it well again?
-	PhaseTell    Phase = "tell"    // people know
 )
 
 // Phases lists the phases in their order.
 func Phases() []Phase {
-	return []Phase{PhaseFlag, PhaseTraffic, PhaseCode, PhaseData, PhaseWatch, PhaseTell}
+	return []Phase{PhaseFlag, PhaseTraffic, PhaseCode, PhaseData, PhaseTell, PhaseWatch}
 }

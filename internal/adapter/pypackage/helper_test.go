@@ -67,12 +67,12 @@ var migrated = map[string]string{
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel() // most of the time is that of interpreters
-	w := newWorldNow(t)
+	w := newUninstalledWorld(t)
 	w.install()
 	return w
 }
 
-func newWorldNow(t *testing.T) *world {
+func newUninstalledWorld(t *testing.T) *world {
 	t.Helper()
 	shared, err := environment()
 	if err != nil {

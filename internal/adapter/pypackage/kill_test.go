@@ -40,7 +40,7 @@ func (d *dying) Keep(ctx context.Context, kept json.RawMessage) error {
 func TestKilledAtAnyEntryItGoesOn(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
-			w := newWorld2(t)
+			w := newBareWorld(t)
 			before := w.digest()
 			step := w.plan()
 			d := &dying{left: n, after: after}
@@ -79,9 +79,9 @@ func TestKilledAtAnyEntryItGoesOn(t *testing.T) {
 	}
 }
 
-// newWorld2 is a world in which nobody asks for versions or imports: only files count.
-func newWorld2(t *testing.T) *world {
-	w := newWorldNow(t)
+// newBareWorld is a world in which nobody asks for versions or imports: only files count.
+func newBareWorld(t *testing.T) *world {
+	w := newUninstalledWorld(t)
 	w.settings.MustImport, w.settings.MustFail, w.settings.VersionModule = nil, nil, ""
 	w.settings.Reinstall = []string{"true"}
 	return w
@@ -126,7 +126,7 @@ func TestBetweenFileSystemsACopyIsMadeFirst(t *testing.T) {
 // TestACopyThatWasKilledBeforeItsSourceWentIsNotMadeTwice is the one place in which both
 // are there.
 func TestACopyThatWasKilledBeforeItsSourceWentIsNotMadeTwice(t *testing.T) {
-	w := newWorld2(t)
+	w := newBareWorld(t)
 	before := w.digest()
 	step := w.plan()
 	// As if the copy of one directory was complete, and nothing had been removed.
@@ -158,7 +158,7 @@ func TestACopyThatWasKilledBeforeItsSourceWentIsNotMadeTwice(t *testing.T) {
 }
 
 func TestWhatWentByItselfIsNotPutBack(t *testing.T) {
-	w := newWorld2(t)
+	w := newBareWorld(t)
 	step := w.plan()
 	k := &dying{left: 1, after: true}
 	if err := w.target().Do(t.Context(), rollback.At{Step: step}, k); !errors.Is(err, errKilled) {
@@ -175,7 +175,7 @@ func TestWhatWentByItselfIsNotPutBack(t *testing.T) {
 }
 
 func TestStepsThatMakeNoSenseAreRefused(t *testing.T) {
-	w := newWorld2(t)
+	w := newBareWorld(t)
 	good := w.plan()
 	for name, change := range map[string]func(*params){
 		"no root":             func(p *params) { p.Root = "project" },

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -417,8 +416,5 @@ func TestThereIsNothingToTakeBackOfAStepThatDidNothing(t *testing.T) {
 	u, err := w.target().Undo(t.Context(), rollback.At{Step: w.plan()})
 	if u != nil || err != nil {
 		t.Errorf("%v, %v", u, err)
-	}
-	if slices.Contains(rollback.Phases(), "") {
-		t.Error("a phase without a name")
 	}
 }

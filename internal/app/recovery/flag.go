@@ -13,14 +13,21 @@ import (
 	"lockstep/internal/rollback"
 )
 
-// Names of the targets of this package.
+// The targets, as steps name them.
 const (
-	TargetFlag       = "flag"
-	TargetQuarantine = "quarantine"
-	TargetIndex      = "index"
-	TargetProof      = "proof"
-	TargetFollower   = "follower"
-	TargetWatch      = "watch"
+	TargetFlag       = rollback.TargetFlag
+	TargetQuarantine = rollback.TargetQuarantine
+	TargetGit        = rollback.TargetGit
+	TargetPackage    = rollback.TargetPackage
+	TargetImports    = rollback.TargetImports
+	TargetTests      = rollback.TargetTests
+	TargetDeploy     = rollback.TargetDeploy
+	TargetIndex      = rollback.TargetIndex
+	TargetProof      = rollback.TargetProof
+	TargetFollower   = rollback.TargetFollower
+	TargetWatch      = rollback.TargetWatch
+	TargetNotify     = rollback.TargetNotify
+	TargetIssue      = rollback.TargetIssue
 )
 
 // The states of the flag.
@@ -62,11 +69,10 @@ func FlagStep(bad string, good release.Pair, reason string) (rollback.Step, erro
 }
 
 func (f Flag) state(ctx context.Context, p flagParams) (string, release.State, error) {
-	head, err := f.Control.Releases.Head(ctx)
+	_, s, err := f.Control.Standing(ctx)
 	if err != nil {
 		return "", release.State{}, err
 	}
-	s := head.State()
 	switch r := s.Live(); {
 	case release.SameRevision(s.Stable.Revision, p.Revision):
 		return flagStable, s, nil

@@ -15,16 +15,16 @@ import (
 	"lockstep/internal/version"
 )
 
-// Wish is one of the four ways back for data.
-type Wish string
+// Wish is one of the ways back for data.
+type Wish = rollback.Wish
 
 // The wishes (DESIGN 6), and that there is nothing to be done.
 const (
-	Revert  Wish = "revert"
-	Reset   Wish = "reset"
-	Rebuild Wish = "rebuild"
-	Discard Wish = "discard"
-	None    Wish = "none"
+	Revert  = rollback.WishRevert
+	Reset   = rollback.WishReset
+	Rebuild = rollback.WishRebuild
+	Discard = rollback.WishDiscard
+	None    = rollback.WishNone
 )
 
 // The states of the index.

@@ -61,6 +61,15 @@ func (o *Own) Follow(ctx context.Context) error {
 	})
 }
 
+// Position says where the follower stands.
+func (o *Own) Position(ctx context.Context) (st app.FollowerStatus, err error) {
+	err = o.Work(ctx, func(ctx context.Context, c *compact.Compactor, _ branch.Origin) error {
+		st, err = o.app.FollowerPosition(ctx)
+		return err
+	})
+	return st, err
+}
+
 // Close gives the data directory free.
 func (o *Own) Close() error {
 	o.mu.Lock()
