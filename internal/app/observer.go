@@ -271,7 +271,7 @@ func (o *observer) judge(ctx context.Context, s release.State, head version.Head
 	if err != nil {
 		return err
 	}
-	j, err := analysis.Judge(all, policyOf(r.Plan), analysis.Situation{})
+	j, err := analysis.Judge(all, policyOf(r.Plan), o.evidence.situation())
 	if err != nil {
 		return err
 	}

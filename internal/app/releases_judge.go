@@ -25,6 +25,9 @@ type Judged struct {
 	Alpha     float64            `json:"alpha"`
 	Beta      float64            `json:"beta"`
 	Judgement analysis.Judgement `json:"judgement"`
+	// TopKeyShare is the share of the units that one partition key has, by KeyHash TopKey.
+	TopKeyShare float64 `json:"top_key_share"`
+	TopKey      string  `json:"top_key,omitempty"`
 	// Hard are invariants that the candidate breaks in the comparison in shadow, whatever the
 	// counts say.
 	Hard []string `json:"hard,omitempty"`
@@ -81,6 +84,7 @@ func (c *Control) judged(ctx context.Context, s release.State, e *evidence, p an
 		Release: r.ID, Attempt: r.Attempt, Candidate: r.Candidate, Phase: r.Phase,
 		Through: e.Through, Units: e.Units, Alpha: p.Alpha, Beta: p.Beta,
 	}
+	out.TopKey, out.TopKeyShare = e.Keys.Heavy.Top()
 	s.Stable = r.KnownGood // it was compared with what was stable then
 	compared, err := c.shadowed(ctx, s, &release.Seen{})
 	if err != nil {
@@ -91,7 +95,7 @@ func (c *Control) judged(ctx context.Context, s release.State, e *evidence, p an
 	if err != nil {
 		return out, err
 	}
-	out.Judgement, err = analysis.Judge(all, p, analysis.Situation{})
+	out.Judgement, err = analysis.Judge(all, p, e.situation())
 	return out, err
 }
 
@@ -258,6 +262,8 @@ func differences(kept, again *evidence) []string {
 	add("windows", kept.Window, again.Window)
 	add("last version", kept.Through, again.Through)
 	add("units", kept.Units, again.Units)
+	add("keys", kept.Keys, again.Keys)
+	add("evidence that routing is broken", kept.Analysis.LogRatio(), again.Analysis.LogRatio())
 	add("highest joint evidence", kept.Analysis.Peak(), again.Analysis.Peak())
 	weighed, weighedAgain := kept.Analysis.Guards(), again.Analysis.Guards()
 	add("evidence of the guards", weighed, weighedAgain)

@@ -88,6 +88,7 @@ func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
 	if from.Candidate == "" || !from.Phase.Serves() {
 		return to, nil
 	}
+	to.Weight, to.ByWeight = uint32(from.Weight), r.veto == nil
 	candidate, err := r.revisions.Lookup(from.Candidate)
 	if err != nil {
 		// A candidate that is not here harms nobody: stable decides, and the controller

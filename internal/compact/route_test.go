@@ -126,7 +126,7 @@ func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 			}
 			wantThings(t, r, "G1/K1=a G2/K1=c")
 			wantJudged(t, r, "kv@1 0: 1 0 0", "kv@2 0: 1 1 0")
-			if keys := r.Head().Entry.Trial.Arms[1].Keys; len(keys) != 1 || keys[0] != keyHash("G1") {
+			if keys := r.Head().Entry.Trial.Arms[1].Keys; len(keys) != 1 || keys[0] != version.KeyHash("G1") {
 				t.Errorf("bad keys %v", keys)
 			}
 		})

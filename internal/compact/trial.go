@@ -2,12 +2,8 @@ package compact
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/zeebo/blake3"
 
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
@@ -115,7 +111,7 @@ func (p *planner) count(t *tried, a *arm, v verdict) {
 	case verdictBoth:
 		u.Both = 1
 	case verdictBad:
-		u.Bad, u.Keys = 1, []string{keyHash(j.group)}
+		u.Bad, u.Keys = 1, []string{version.KeyHash(j.group)}
 		fallthrough
 	case verdictGood:
 		u.Units, u.Took = 1, map[int]int{version.TookKey(t.took): 1}
@@ -125,11 +121,4 @@ func (p *planner) count(t *tried, a *arm, v verdict) {
 		}
 	}
 	t.out.unit = u
-}
-
-// keyHash stands for a partition key in the evidence: enough to tell keys apart, and not
-// the key itself, which may be personal.
-func keyHash(key string) string {
-	h := blake3.Sum256(fmt.Appendf(nil, "lockstep/bad-key/1 %s", key))
-	return hex.EncodeToString(h[:8])
 }

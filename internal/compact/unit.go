@@ -49,6 +49,7 @@ type planned struct {
 	changed   map[string]int              // published records among the mutations, by entity
 	asked     bool                        // a handler decided about it
 	unit      *version.Units              // what it counts as for the release in progress
+	routed    *routedKey                  // whom its key went to; nil: that is no question
 }
 
 // jobsOf groups the inputs: one job per group, in order of first arrival, and one
