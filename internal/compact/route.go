@@ -127,7 +127,8 @@ func (c *Compactor) route(ctx context.Context) error {
 	}
 	if c.fenced(r.Trial) {
 		next.weight = 0 // it is over, and nobody expects a share
-	} else if r.Candidate.Handler != nil && r.Trial != "" {
+	}
+	if r.Candidate.Handler != nil && r.Trial != "" && !c.fenced(r.Trial) {
 		if next.candidate, err = c.armOf(r.Candidate, c.opts.CandidateBudget); err != nil {
 			return err
 		}
