@@ -67,6 +67,8 @@ type evidence struct {
 	Stable map[int]map[int]int `json:"stable,omitempty"`
 	Units  map[string]uint64   `json:"units,omitempty"` // by arm, in closed windows
 	Keys   keyEvidence         `json:"keys"`            // of closed windows
+	// Since is what was seen after the promotion; nil before.
+	Since *watchEvidence `json:"since,omitempty"`
 
 	open window // since Through
 	seen uint64 // the last version looked at, closed or not
@@ -121,6 +123,9 @@ func decodeEvidence(raw json.RawMessage) (*evidence, error) {
 	}
 	if e.Format != evidenceFormat || e.Analysis == nil {
 		return nil, fmt.Errorf("evidence of the release: %w: format %d", lockstep.ErrRefused, e.Format)
+	}
+	if e.Since != nil && e.Since.Watch == nil {
+		return nil, fmt.Errorf("evidence of the release: %w: nothing since its promotion", lockstep.ErrCorrupt)
 	}
 	e.seen = e.Through
 	return e, nil

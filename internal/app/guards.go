@@ -71,6 +71,7 @@ type situation struct {
 	stable    handler.Revision
 	candidate handler.Revision // no Handler: no release, or it cannot run here
 	judgement *guard.Judgement
+	late      *guard.Late // nil: no promoted candidate is watched
 	probe     *guard.Probe
 }
 
@@ -208,7 +209,7 @@ func (g *guards) entry(ctx context.Context, n uint64) (*version.Entry, error) {
 // facts gathers everything that is known now.
 func (g *guards) facts(ctx context.Context, s *situation) (guard.Facts, error) {
 	f := g.tally.at(s.now)
-	f.Analysis, f.Probe = s.judgement, s.probe
+	f.Analysis, f.Late, f.Probe = s.judgement, s.late, s.probe
 	if g.vitals != nil {
 		g.vitals.serve(s.live() != nil)
 		g.vitals.add(&f)

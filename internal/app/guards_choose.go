@@ -44,6 +44,9 @@ func (g *guards) needs(s *situation) []guard.Need {
 			needs = append(needs, guard.NeedAnalysis)
 		}
 	}
+	if s.late != nil {
+		needs = append(needs, guard.NeedPromoted)
+	}
 	if g.tests != nil {
 		needs = append(needs, guard.NeedTests)
 	}

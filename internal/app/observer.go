@@ -62,7 +62,8 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	}
 	defer func() { o.guards.note(s, seen.Verdict) }()
 	if r.Phase.Final() {
-		return seen, nil
+		err := o.after(ctx, s, head, &seen)
+		return seen, err
 	}
 	seen.Quarantined = o.elsewhere(ctx, r)
 	if err := o.read(ctx, r, head); err != nil {
@@ -83,6 +84,19 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	return seen, err
 }
 
+// after looks at a candidate that was promoted.
+func (o *observer) after(ctx context.Context, s release.State, head version.Head, seen *release.Observation) (err error) {
+	r := s.WatchedAt(o.now())
+	if r == nil {
+		return nil
+	}
+	if seen.Alarm, err = o.watched(ctx, s, r, head); err != nil {
+		return err
+	}
+	seen.Evidence, err = o.evidence.encode()
+	return err
+}
+
 // situation is what the guards are asked about.
 func (o *observer) situation(ctx context.Context, s release.State, head version.Head) (situation, error) {
 	sit := situation{now: o.now(), head: head, state: s}
@@ -95,6 +109,7 @@ func (o *observer) situation(ctx context.Context, s release.State, head version.
 			return sit, err
 		}
 	}
+	sit.late = lateOf(s, nil, sit.now)
 	r := s.Live()
 	if r == nil {
 		return sit, nil
@@ -106,6 +121,22 @@ func (o *observer) situation(ctx context.Context, s release.State, head version.
 	sit.probe = o.probed(ctx, candidate, err)
 	sit.probe.At = sit.now
 	return sit, nil
+}
+
+// lateOf is what is known of a candidate since its promotion: what the ledger says, and
+// what was found out just now. It is nil when none is watched.
+func lateOf(s release.State, found *release.Alarm, now time.Time) *guard.Late {
+	r := s.WatchedAt(now)
+	if r == nil {
+		return nil
+	}
+	if r.Alarm != nil {
+		found = r.Alarm
+	}
+	if found == nil {
+		return &guard.Late{Sentence: r.Candidate + " is as good as it was promoted"}
+	}
+	return &guard.Late{Alarm: true, Sentence: found.Reason}
 }
 
 // probed says what came of starting the candidate; err is why it was not found.

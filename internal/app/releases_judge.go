@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -28,9 +29,19 @@ type Judged struct {
 	// TopKeyShare is the share of the units that one partition key has, by KeyHash TopKey.
 	TopKeyShare float64 `json:"top_key_share"`
 	TopKey      string  `json:"top_key,omitempty"`
+	// Since is what the detector has seen since the promotion, as far as it is kept.
+	Since *Since `json:"since,omitempty"`
 	// Hard are invariants that the candidate breaks in the comparison in shadow, whatever the
 	// counts say.
 	Hard []string `json:"hard,omitempty"`
+}
+
+// Since is how a promoted candidate has done.
+type Since struct {
+	Through uint64  `json:"through"` // version
+	Windows uint64  `json:"windows"`
+	Peak    float64 `json:"peak"`     // the highest value of the detector
+	AlarmAt float64 `json:"alarm_at"` // where it raises its alarm
 }
 
 // Judge says what the evidence about the candidate of the latest release says now, that of a
@@ -85,6 +96,9 @@ func (c *Control) judged(ctx context.Context, s release.State, e *evidence, p an
 		Through: e.Through, Units: e.Units, Alpha: p.Alpha, Beta: p.Beta,
 	}
 	out.TopKey, out.TopKeyShare = e.Keys.Heavy.Top()
+	if since := e.Since; since != nil {
+		out.Since = &Since{Through: since.Through, Windows: since.Watch.Last(), Peak: math.Exp(since.Watch.Peak().LogD), AlarmAt: p.AlarmWindows()}
+	}
 	s.Stable = r.KnownGood // it was compared with what was stable then
 	compared, err := c.shadowed(ctx, s, &release.Seen{})
 	if err != nil {

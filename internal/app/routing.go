@@ -82,6 +82,7 @@ func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
 		return to, err
 	}
 	if from.Release == "" {
+		to.Trial = from.Watch
 		return to, nil
 	}
 	to.Trial = release.Effect{Release: from.Release, Attempt: from.Attempt}.Name()

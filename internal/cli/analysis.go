@@ -55,6 +55,9 @@ func printJudged(w io.Writer, j *app.Judged) {
 	for _, what := range j.Judgement.Changes {
 		fmt.Fprintf(w, "what would change it: %s\n", what)
 	}
+	if s := j.Since; s != nil {
+		fmt.Fprintf(w, "since the promotion: %d windows up to version %d, the detector was at %.4g at most, its alarm is at %.4g\n", s.Windows, s.Through, s.Peak, s.AlarmAt)
+	}
 }
 
 func (c *session) analysisReplay() *cobra.Command {

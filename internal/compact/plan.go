@@ -147,7 +147,7 @@ type knows struct{ shown, stable bool }
 func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, who knows, err error) {
 	entity, ok := p.arm.classify.Entity(m.Change.Key)
 	who = knows{ok, ok}
-	if p.arm != p.arms.stable && !(ok && p.arms.sameRules) {
+	if p.arm != p.arms.stable && (!ok || !p.arms.sameRules) {
 		var theirs string
 		if theirs, who.stable = p.arms.stable.classify.Entity(m.Change.Key); !ok {
 			entity, ok = theirs, who.stable

@@ -233,3 +233,13 @@ func TestAResetKeepsTheFences(t *testing.T) {
 	}
 	wantThings(t, r, "G1/K1=a") // replayed by stable
 }
+
+func TestAUnitThatFailsWithNobodyElseToAskIsCountedAsThat(t *testing.T) {
+	r, router := onTrial(t, shout)
+	router.Candidate, router.Trial = handler.Revision{}, "watch-r1"
+	r.commit(set("G1", "K1", "fail", 1), set("G2", "K1", "b", 2))
+	wantJudged(t, r, "kv@1 0: 1 0 0")
+	if e := r.Head().Entry; e.Trial.Name != "watch-r1" || e.Trial.Arms[0].Alone != 1 {
+		t.Errorf("trial %+v", e.Trial)
+	}
+}

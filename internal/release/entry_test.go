@@ -94,7 +94,7 @@ func TestEveryFieldOfTheFormatIsDocumented(t *testing.T) {
 	}
 	for _, k := range []Kind{
 		KindAdopt, KindStart, KindAdvance, KindPromote, KindAbort, KindRetry, KindPause, KindResume, KindHold, KindLift, KindExpire, KindApprove,
-		KindRisk, KindGlass, KindCarried, KindEvidence, KindJail, KindUnjail, KindFreeze, KindUnfreeze, KindRestore, KindSettle,
+		KindRisk, KindGlass, KindCarried, KindEvidence, KindAlarm, KindJail, KindUnjail, KindFreeze, KindUnfreeze, KindRestore, KindSettle,
 	} {
 		if !bytes.Contains(page, []byte("`"+string(k)+"`")) {
 			t.Errorf("kind %s is not in the page", k)

@@ -35,6 +35,7 @@ func Next(s State, seen Observation, now time.Time) Decision {
 		n.abort,    // from any step, halted or not
 		n.carry,    // what the ledger asks for and nobody has done yet
 		n.thaw,     // a stop that has run out
+		n.watch,    // a promoted candidate gets worse
 		n.idle,     // nothing under way
 		n.stand,    // paused or expired: a person's turn
 		n.hold,     // a guard stops it

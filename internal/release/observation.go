@@ -53,6 +53,9 @@ type Observation struct {
 	Head      uint64          // newest version of the index
 	Frozen    Window          // by the calendar, at the time of the observation
 	Evidence  json.RawMessage // of the analysis, to be kept; nil keeps what there is
+	// Alarm says how a candidate that was promoted has got worse since; nil: it has not.
+	// Guard and Reason count.
+	Alarm *Alarm
 }
 
 func (o Observation) fencedWhy() []string {

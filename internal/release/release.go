@@ -79,6 +79,8 @@ type Release struct {
 	Risks     []Risk     `json:"risks,omitempty"`
 	Glass     []Glass    `json:"glass,omitempty"`
 	Ending    *Ending    `json:"ending,omitempty"` // set when it is over
+	// Alarm is the first fault that was found after the promotion, if any.
+	Alarm *Alarm `json:"alarm,omitempty"`
 
 	// Evidence belongs to whoever analyses; nothing here reads it. It lives as long as
 	// the candidate's content does, across retries.
@@ -142,6 +144,14 @@ type Ending struct {
 	By      string    `json:"by"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+}
+
+// Alarm says that a candidate that was promoted has got worse than what it was promoted
+// with. It takes nothing back: with no other arm left to compare with, a person decides.
+type Alarm struct {
+	Guard  string    `json:"guard"` // of the analysis
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 func releaseID(environment string, number uint64) string {
@@ -211,6 +221,10 @@ func (r *Release) clone() Release {
 	if r.Ending != nil {
 		e := *r.Ending
 		c.Ending = &e
+	}
+	if r.Alarm != nil {
+		a := *r.Alarm
+		c.Alarm = &a
 	}
 	c.Passed = slices.Clone(r.Passed)
 	c.Approvals = slices.Clone(r.Approvals)

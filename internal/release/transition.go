@@ -1,7 +1,6 @@
 package release
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,7 +140,5 @@ func (r *Release) record(seen Observation) {
 			r.Seen.Mix = append(r.Seen.Mix, e)
 		}
 	}
-	if e := seen.Evidence; e != nil && len(e) <= MaxEvidence && json.Valid(e) {
-		r.Evidence = e
-	}
+	r.keepEvidence(seen.Evidence)
 }

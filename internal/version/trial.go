@@ -72,6 +72,9 @@ type Units struct {
 	// that failed with both: bad data, which judges nobody; they are not among Units.
 	Bad  int `json:"bad,omitempty"`
 	Both int `json:"both,omitempty"`
+	// Alone counts those that failed while there was no other to ask; they are not among
+	// Units either.
+	Alone int `json:"alone,omitempty"`
 	// Took counts units by duration, in quarters of an octave: TookKey.
 	Took map[int]int `json:"took,omitempty"`
 	// Events counts messages by kind of event, so that a bake can tell what it has seen.
@@ -114,7 +117,7 @@ func (t *Trial) Add(u *Units) {
 		t.Arms = slices.Insert(t.Arms, i, Units{Revision: u.Revision, Class: u.Class, Took: map[int]int{}, Events: map[string]int{}})
 	}
 	a := &t.Arms[i]
-	a.Units, a.Bad, a.Both = a.Units+u.Units, a.Bad+u.Bad, a.Both+u.Both
+	a.Units, a.Bad, a.Both, a.Alone = a.Units+u.Units, a.Bad+u.Bad, a.Both+u.Both, a.Alone+u.Alone
 	for k, n := range u.Took {
 		a.Took[k] += n
 	}
