@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -140,9 +141,8 @@ func (w *Watch) LogD() float64 {
 }
 
 func (w *Watch) peak(d float64) WatchPeak {
-	most := slices.MaxFunc(w.state.Guards, func(a, b *watched) int {
-		return int(math.Copysign(1, math.Log(a.Weight)+mixture(w.state.Alternatives, a.LogD)-math.Log(b.Weight)-mixture(w.state.Alternatives, b.LogD)))
-	})
+	part := func(g *watched) float64 { return math.Log(g.Weight) + mixture(w.state.Alternatives, g.LogD) }
+	most := slices.MaxFunc(w.state.Guards, func(a, b *watched) int { return cmp.Compare(part(a), part(b)) })
 	return WatchPeak{Window: w.state.Last, LogD: d, Guard: most.Name, Units: most.Units, Bad: most.Bad, Limit: most.Limit}
 }
 

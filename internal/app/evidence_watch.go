@@ -13,6 +13,7 @@ import (
 // watchEvidence is what the units say of a candidate since its promotion, when no other arm
 // is left: they are held against what it was promoted with.
 type watchEvidence struct {
+	Of      string          `json:"of"`      // the trial: another promotion is another watch
 	Through uint64          `json:"through"` // versions up to here are in closed windows
 	Watch   *analysis.Watch `json:"watch"`
 
@@ -33,7 +34,7 @@ func (o *observer) watched(ctx context.Context, s release.State, r *release.Rele
 		}
 	}
 	e, policy := o.evidence, policyOf(r.Plan)
-	if err := e.startWatch(policy, s.Stable.Version); err != nil {
+	if err := e.startWatch(policy, r, s.Stable.Version); err != nil {
 		return nil, err
 	}
 	w := e.Since
@@ -54,13 +55,13 @@ func (o *observer) watched(ctx context.Context, s release.State, r *release.Rele
 }
 
 // startWatch begins with what the release has shown, or goes on with what was kept.
-func (e *evidence) startWatch(p analysis.Policy, from uint64) error {
-	if e.Since == nil {
+func (e *evidence) startWatch(p analysis.Policy, r *release.Release, from uint64) error {
+	if e.Since == nil || e.Since.Of != r.WatchName() {
 		w, err := analysis.NewWatch(e.Analysis, p, guardFailure)
 		if err != nil {
 			return err
 		}
-		e.Since = &watchEvidence{Through: from, Watch: w}
+		e.Since = &watchEvidence{Of: r.WatchName(), Through: from, Watch: w}
 	}
 	if e.Since.open == nil {
 		e.Since.open, e.Since.seen = map[string]analysis.Rate{}, e.Since.Through

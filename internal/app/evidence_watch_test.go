@@ -157,7 +157,7 @@ func TestAPromotedCandidateIsWatchedByTheLimitsItWasPromotedWith(t *testing.T) {
 	watch := func() *evidence {
 		e := gather(t, r, entry(1, units(idStable, 200, 0, time.Millisecond), units(idCandidate, 200, 0, time.Millisecond)),
 			entry(2, units(idStable, 200, 0, time.Millisecond), units(idCandidate, 200, 0, time.Millisecond)))
-		if err := e.startWatch(policyOf(r.Plan), 2); err != nil {
+		if err := e.startWatch(policyOf(r.Plan), r, 2); err != nil {
 			t.Fatal(err)
 		}
 		return e
@@ -189,11 +189,22 @@ func TestAPromotedCandidateIsWatchedByTheLimitsItWasPromotedWith(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := again.startWatch(policyOf(r.Plan), 2); err != nil || again.Since.seen != 32 {
+		if err := again.startWatch(policyOf(r.Plan), r, 2); err != nil || again.Since.seen != 32 {
 			t.Errorf("it goes on behind version %d, %v", again.Since.seen, err)
 		}
 	}
+	another := underTrial()
+	another.ID = "local-2"
 	e := watch()
+	for n := range uint64(30) {
+		if err := e.since(since(r, 3+n, 10, 0), 3+n, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.startWatch(policyOf(r.Plan), another, 40); err != nil || e.Since.Watch.Last() != 0 || e.Since.seen != 40 {
+		t.Errorf("another promotion goes on with the watch of the one before: %+v, %v", e.Since, err)
+	}
+	e = watch()
 	if err := e.since(nil, 3, r); err != nil || e.Since.seen != 3 {
 		t.Errorf("a version that is gone: %v", err)
 	}

@@ -80,6 +80,9 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	if err := o.judge(ctx, s, head, &seen); err != nil {
 		return seen, err
 	}
+	if seen.Preflight == release.Bad {
+		seen.Culprit = &release.Culprit{Source: release.FromPreflight, Name: string(release.FromPreflight)}
+	}
 	seen.Evidence, err = o.evidence.encode()
 	return seen, err
 }
@@ -307,9 +310,10 @@ func (o *observer) judge(ctx context.Context, s release.State, head version.Head
 		return err
 	}
 	seen.Verdict = healthOf(j.Verdict)
+	culprit := culpritOf(j)
 	if r.Phase == release.PhaseShadow && j.Verdict != analysis.Fail && j.Verdict != analysis.Broken {
 		// In shadow there are no arms yet: only the comparison can speak.
-		seen.Verdict = release.NoData
+		seen.Verdict, culprit = release.NoData, guardMismatch
 		for _, f := range j.Guards {
 			if f.Guard == guardMismatch {
 				seen.Verdict = healthOf(f.Verdict)
@@ -319,8 +323,12 @@ func (o *observer) judge(ctx context.Context, s release.State, head version.Head
 	if r.Phase != release.PhasePreflight || seen.Verdict == release.Bad {
 		seen.Reasons = append(seen.Reasons, j.Reasons...)
 	}
+	if seen.Verdict == release.Bad || seen.Verdict == release.Hold {
+		seen.Culprit = &release.Culprit{Source: release.FromAnalysis, Name: culprit}
+	}
 	if len(inShadow.hard) > 0 {
 		seen.Verdict, seen.Reasons = release.Bad, append(inShadow.hard, seen.Reasons...)
+		seen.Culprit = &release.Culprit{Source: release.FromShadow, Name: inShadow.broken[0]}
 	}
 	if seen.Verdict == release.Bad {
 		return nil // that is enough, and nobody else is waited for
@@ -343,10 +351,27 @@ func (o *observer) ask(ctx context.Context, s release.State, head version.Head, 
 	if s.Release.Phase != release.PhasePreflight || health == release.Hold {
 		seen.Reasons = append(reasons, seen.Reasons...)
 	}
-	if health != release.NoData || sit.live() != nil {
-		seen.Verdict = worse(seen.Verdict, health)
+	if health == release.NoData && sit.live() == nil {
+		return nil
+	}
+	if worst := worse(seen.Verdict, health); worst != seen.Verdict {
+		seen.Verdict = worst
+		if len(answer.Decided) > 0 {
+			seen.Culprit = &release.Culprit{Source: release.FromGuard, Name: answer.Decided[0]}
+		}
 	}
 	return nil
+}
+
+// culpritSplit is what holds a release when routing does not split as it was told to.
+const culpritSplit = "sample-ratio"
+
+// culpritOf names the guard of the analysis that a verdict comes from.
+func culpritOf(j analysis.Judgement) string {
+	if j.Verdict == analysis.Broken {
+		return culpritSplit
+	}
+	return j.Culprit
 }
 
 func healthOf(v analysis.Verdict) release.Health {

@@ -169,6 +169,11 @@ func (c *Control) Rejudge(ctx context.Context, alpha, beta float64) (Rejudged, e
 		return out, err
 	}
 	if out.Kept {
+		if again.Through < to { // the last window was closed by the end of the release
+			if err := again.finish(r); err != nil {
+				return out, err
+			}
+		}
 		out.Differences = differences(kept, again)
 		out.Agrees = len(out.Differences) == 0
 	}

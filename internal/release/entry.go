@@ -181,5 +181,15 @@ func (r *Release) check(environment string) error {
 	case len(r.Evidence) > MaxEvidence:
 		return fmt.Errorf("%w evidence of %d bytes, at most %d", lockstep.ErrInvalid, len(r.Evidence), MaxEvidence)
 	}
+	if r.Halt != nil {
+		if err := r.Halt.Culprit.check(len(r.Plan.Steps)); err != nil {
+			return err
+		}
+	}
+	if r.Ending != nil {
+		if err := r.Ending.Culprit.check(len(r.Plan.Steps)); err != nil {
+			return err
+		}
+	}
 	return checkMix(r.Seen.Mix)
 }

@@ -77,6 +77,8 @@ func TestEveryFieldOfTheFormatIsDocumented(t *testing.T) {
 		exampleEntry(t).State, promoted, aborted, superseding,
 		must(t)(Approve(in(t, PhasePromote), by("bert", 71*time.Minute))), must(t)(Freeze(promoted, by("anna", 0), at(time.Hour))),
 		step(t, in(t, PhaseCanary), seen(func(o *Observation) { o.Evidence = json.RawMessage("1"); o.Verdict = NoData }), time.Minute, KindEvidence),
+		step(t, in(t, PhaseCanary), seen(func(o *Observation) { o.Verdict, o.Culprit = Bad, &Culprit{Source: FromGuard, Name: "x"} }), time.Minute, KindAbort),
+		step(t, promotedAndCarried(t), Observation{Alarm: &Alarm{Guard: "g", Reason: "r"}}, 74*time.Minute, KindAlarm),
 	} {
 		all = append(all, marshal(t, s)...)
 	}

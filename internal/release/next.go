@@ -134,7 +134,11 @@ func (n next) abort() (Decision, bool) {
 			t.Before = []Effect{r.fence(byItself, t.Entry.Reason)}
 		}
 		r.record(n.seen)
-		r.end(PhaseAborted, n.ending(cause.outcome, cause.reason))
+		ending := n.ending(cause.outcome, cause.reason)
+		if cause.outcome == RolledBack || cause.outcome == Unfit {
+			ending.Culprit = n.seen.Culprit.at(r.Step)
+		}
+		r.end(PhaseAborted, ending)
 		if cause.outcome == RolledBack {
 			s.quarantine(Quarantined{Revision: r.Candidate, By: byItself, Reason: t.Entry.Reason, At: n.now})
 		}
@@ -195,7 +199,7 @@ func (n next) hold() (Decision, bool) {
 	}
 	return n.act(KindHold, why, func(t *Transition, s *State) {
 		s.Release.record(n.seen)
-		s.Release.halt(Halt{Kind: Held, By: byItself, Reason: t.Entry.Reason, At: n.now})
+		s.Release.halt(Halt{Kind: Held, By: byItself, Reason: t.Entry.Reason, At: n.now, Culprit: n.seen.Culprit.at(s.Release.Step)})
 	}), true
 }
 

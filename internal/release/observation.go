@@ -40,6 +40,7 @@ type Observation struct {
 	Risks     []OpenRisk // what preflight leaves open; those accepted do no harm
 	Verdict   Health     // of all guards together
 	Reasons   []string   // behind Verdict and Preflight, in words
+	Culprit   *Culprit   // what says so when one of them is Bad or Hold; nil: not known. Step is set by Next
 	Stable    Health     // whether stable can run
 	Seen      Seen       // since Release.StepSince, in this attempt
 	// Quarantined is why the candidate is quarantined in another environment; "" when

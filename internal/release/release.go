@@ -100,10 +100,11 @@ const (
 
 // Halt is why a release stands still. Its clock stands as well.
 type Halt struct {
-	Kind   HaltKind  `json:"kind"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
+	Kind    HaltKind  `json:"kind"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+	Culprit *Culprit  `json:"culprit,omitempty"` // of a hold, when it is known
 }
 
 // Seen is what was observed since a step began.
@@ -144,6 +145,7 @@ type Ending struct {
 	By      string    `json:"by"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	Culprit *Culprit  `json:"culprit,omitempty"` // of one that was found bad, when it is known
 }
 
 // Alarm says that a candidate that was promoted has got worse than what it was promoted

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,15 @@ func (o Order) check() error {
 type Transition struct {
 	Before []Effect
 	Entry  Entry
+}
+
+// WithEvidence returns the transition with the evidence as it is now, which a person's order
+// does not know of. What no entry could hold is left out.
+func (t Transition) WithEvidence(e json.RawMessage) Transition {
+	if r := t.Entry.State.Release; r != nil {
+		r.keepEvidence(e)
+	}
+	return t
 }
 
 // open begins a transition from a copy of s.

@@ -7,11 +7,16 @@ import (
 	"time"
 )
 
-// watched is a state whose release is promoted and carried out, and what is seen of it.
+// promotedAndCarried is a state whose release is promoted, with nothing left to be done.
+func promotedAndCarried(t *testing.T) State {
+	t.Helper()
+	return step(t, in(t, PhasePromoted), Observation{}, 73*time.Minute, KindCarried)
+}
+
+// watched is promotedAndCarried, and what is seen of it.
 func watched(t *testing.T) (State, Observation) {
 	t.Helper()
-	s := in(t, PhasePromoted)
-	return step(t, s, Observation{}, 73*time.Minute, KindCarried), Observation{Evidence: json.RawMessage(`{"since":1}`)}
+	return promotedAndCarried(t), Observation{Evidence: json.RawMessage(`{"since":1}`)}
 }
 
 func TestAnAlarmAfterThePromotionIsKeptOnceAndTakesNothingBack(t *testing.T) {
