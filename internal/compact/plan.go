@@ -187,7 +187,7 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 	if err != nil {
 		return err
 	}
-	if err := handler.CheckMutations(p.arm.desc, hu, muts, p.dims); err != nil {
+	if err := handler.CheckMutations(p.arm.desc, hu, s.asked, muts, p.dims); err != nil {
 		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.arm.rev, err)}
 	}
 	out.mutations = make([]version.Mutation, 0, len(muts)+len(s.items))

@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,12 @@ func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 		"wrong dimension": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
 			muts[0].Vector = []float32{1, 2, 3}
 			return muts, nil
+		},
+		"delete of what it did not ask for": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Delete, Record: lockstep.Record{ID: "elsewhere"}}), nil
+		},
+		"upsert of what it did not ask for": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Upsert, Record: lockstep.Record{ID: "elsewhere"}, Vector: []float32{1, 2}}), nil
 		},
 		"foreign collection": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
 			muts[0].Collection = "elsewhere"
@@ -242,4 +249,19 @@ func TestAUnitThatFailsWithNobodyElseToAskIsCountedAsThat(t *testing.T) {
 	if e := r.Head().Entry; e.Trial.Name != "watch-r1" || e.Trial.Arms[0].Alone != 1 {
 		t.Errorf("trial %+v", e.Trial)
 	}
+}
+
+// A handler of which nobody knows what it touches cannot be stable either: its unit waits.
+func TestAMutationOfWhatStableDidNotAskForParksTheUnit(t *testing.T) {
+	r := newRig(t, nil, candidate{plan: func(_ context.Context, u handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+		if u.Messages[0].Group == "G2" {
+			muts = append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Delete, Record: lockstep.Record{ID: "G1/K1"}})
+		}
+		return muts, nil
+	}})
+	res := r.commit(set("G1", "K1", "a", 1), set("G2", "K1", "b", 2))
+	if res.Counts[lockstep.ParkedAway] != 1 || !strings.Contains(res.Outcomes[1].Reason, "did not ask for this record") {
+		t.Errorf("result %+v", res)
+	}
+	wantThings(t, r, "G1/K1=a")
 }
