@@ -27,8 +27,11 @@ func TestCheckMutations(t *testing.T) {
 		return []lockstep.Mutation{good(change)}
 	}
 	asked := CoverOf([]RecordRange{
-		{Collection: "lines", ID: "IMAGE#1#RECEIPT#00001", Prefix: true}, {Collection: "lines", ID: "z"}, {Collection: "lines", ID: "only lines"},
-		{Collection: "words", ID: "IMAGE#1#RECEIPT#00001", Prefix: true}, {Collection: "words", ID: "z"},
+		{Collection: "lines", ID: "IMAGE#1#RECEIPT#00001", Prefix: true},
+		{Collection: "lines", ID: "z"},
+		{Collection: "lines", ID: "only lines"},
+		{Collection: "words", ID: "IMAGE#1#RECEIPT#00001", Prefix: true},
+		{Collection: "words", ID: "z"},
 	})
 	other := good(func(m *lockstep.Mutation) { m.Record.ID, m.Vector = "z", []float32{1, 2, 3} })
 	tests := map[string]struct {
