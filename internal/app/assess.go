@@ -33,7 +33,7 @@ func (a *App) Assess(ctx context.Context, opts AssessOptions) (Answer, error) {
 				return Answer{}, err
 			}
 			run.At = a.opts.Now()
-			a.guards.tests = append(a.guards.tests, run)
+			a.guards.tested(run)
 		}
 	}
 	if opts.Server != nil {

@@ -29,18 +29,20 @@ import (
 // themselves are not lost: they come from the ledger of versions, and the first look
 // begins with what the ledger says of the minutes before.
 type guards struct {
-	set    *GuardSet
-	store  *Store
-	keep   []string
-	every  time.Duration   // looks that follow sooner get the same answer
-	tests  []guard.TestRun // that have been run here; nil: none
-	vitals *vitals         // nil: the work is done elsewhere
-	remote *backlog        // what waits there, when somebody has said so
-	state  *state.State    // nil: there is no local state here
-	shown  *releaseMetrics // nil: nobody watches
+	set   *GuardSet
+	store *Store
+	keep  []string
+	every time.Duration // looks that follow sooner get the same answer
+	// testing says that the configured tests are run here: until they have been, nobody knows.
+	testing bool
+	vitals  *vitals         // nil: the work is done elsewhere
+	remote  *backlog        // what waits there, when somebody has said so
+	state   *state.State    // nil: there is no local state here
+	shown   *releaseMetrics // nil: nobody watches
 
-	mu      sync.Mutex // guards everything below
-	about   string     // the attempt that the tally is about
+	mu      sync.Mutex      // guards everything below
+	tests   []guard.TestRun // that have been run here, each the last time; nil: none
+	about   string          // the attempt that the tally is about
 	tally   *tally
 	ledger  *guard.Ledger
 	memory  map[string]guard.DebounceState

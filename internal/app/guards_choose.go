@@ -47,7 +47,7 @@ func (g *guards) needs(s *situation) []guard.Need {
 	if s.late != nil {
 		needs = append(needs, guard.NeedPromoted)
 	}
-	if g.tests != nil {
+	if g.tests != nil || g.testing {
 		needs = append(needs, guard.NeedTests)
 	}
 	return needs
