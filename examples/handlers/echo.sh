@@ -37,7 +37,8 @@ while IFS= read -r line; do
 		fi
 		note=${messages#*'","entity":"MARK","event":"'*'","partition":"'}
 		note=${note%%"$q"*}
-		printf '{"id":%s,"reads":{"items":[{"partition":"%s","sort_prefix":"MARK"}]}}\n' "$id" "$note"
+		# Also the record, which only who asked for it may change.
+		printf '{"id":%s,"reads":{"records":[{"collection":"marks","id":"%s"}],"items":[{"partition":"%s","sort_prefix":"MARK"}]}}\n' "$id" "$note" "$note"
 		;;
 	'"request":"plan",'*)
 		# All messages of a unit have one partition, and a partition has one mark.

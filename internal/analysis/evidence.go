@@ -258,6 +258,9 @@ func (e *Evidence) Peak() Peak {
 	return p
 }
 
+// LogRatio returns the logarithm of the evidence that routing does not split as configured.
+func (e *Evidence) LogRatio() float64 { return e.ratio.LogE() }
+
 // Totals returns what the guard has counted; false when there is no such guard.
 func (e *Evidence) Totals(guard string) (Table, Pairs, bool) {
 	for _, g := range e.guards {

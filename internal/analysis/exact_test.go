@@ -110,10 +110,9 @@ func TestTheShortSumIsTheWholeSum(t *testing.T) {
 
 func TestEvidenceGrowsWithTheCandidatesShareOfTheBadUnits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := drawTable(t, 200)
-		if c.XB == 0 || c.XC == c.NC {
-			t.Skip()
-		}
+		// A table in which a bad unit of stable can become one of the candidate.
+		c := Table{NC: rapid.Int64Range(1, 200).Draw(t, "nc"), NB: rapid.Int64Range(1, 200).Draw(t, "nb")}
+		c.XC, c.XB = rapid.Int64Range(0, c.NC-1).Draw(t, "xc"), rapid.Int64Range(1, c.NB).Draw(t, "xb")
 		worse := c
 		worse.XC, worse.XB = c.XC+1, c.XB-1
 		if a, b := LogE(c, 1.25, 3), LogE(worse, 1.25, 3); b <= a {

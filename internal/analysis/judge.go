@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -31,7 +32,7 @@ type Judgement struct {
 	// LogE is the highest value of the joint rule and LogThreshold where it acts.
 	LogE         float64 `json:"log_e"`
 	LogThreshold float64 `json:"log_threshold"`
-	// Culprit is the guard that failed, or CulpritJoint; "" unless the joint rule acted.
+	// Culprit is the guard that failed, or CulpritJoint; "" unless the verdict is Fail.
 	Culprit string `json:"culprit,omitempty"`
 	// LogD is the highest value of the joint detector during the bake.
 	LogD float64 `json:"log_d"`
@@ -123,7 +124,7 @@ func (j *Judgement) decide(e *Evidence, p Policy, s Situation) {
 	case failed:
 		j.Verdict = Fail
 	case e.bake != nil && j.LogD >= alarm:
-		j.Verdict = Fail
+		j.Verdict, j.Culprit = Fail, e.latest()
 		j.say(fmt.Sprintf("a fault began late: the detector reached %s in window %d, its alarm is at %s (one false alarm in so many windows)",
 			factor(j.LogD), e.bake.Window, factor(alarm)))
 	case j.allPass():
@@ -138,6 +139,14 @@ func (j *Judgement) decide(e *Evidence, p Policy, s Situation) {
 	if j.Verdict == Fail {
 		j.Changes = []string{"nothing: evidence that was reached once stays; a candidate with another content hash starts at 1"}
 	}
+}
+
+// latest returns the guard whose detector is the highest.
+func (e *Evidence) latest() string {
+	most := slices.MaxFunc(e.detectors(), func(a, b Weighted) int {
+		return cmp.Compare(math.Log(a.Weight)+a.LogE, math.Log(b.Weight)+b.LogE)
+	})
+	return most.Guard
 }
 
 func (j *Judgement) culpritWords() string {

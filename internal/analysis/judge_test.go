@@ -82,7 +82,7 @@ func scenes() []scene {
 		{name: "stable is broken, candidate less so", samples: repeat(60, brokenStable), want: Inconclusive},
 		{name: "stable is outside by other knowledge", samples: repeat(60, calm()), situation: Situation{StableOutside: "the provider is down"}, want: Inconclusive},
 		{name: "a late fault, without the detector", samples: append(repeat(300, slower2()), repeat(9, late())...), want: Pass},
-		{name: "a late fault during the bake", samples: append(repeat(300, slower2()), repeat(9, late())...), bakeFrom: 100, want: Fail},
+		{name: "a late fault during the bake", samples: append(repeat(300, slower2()), repeat(9, late())...), bakeFrom: 100, want: Fail, culprit: "batch-slow"},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"lockstep/internal/config"
 	"lockstep/internal/guard"
+	"lockstep/internal/release"
 )
 
 // AssessOptions say what an assessment asks besides the guards' sources.
@@ -32,7 +33,7 @@ func (a *App) Assess(ctx context.Context, opts AssessOptions) (Answer, error) {
 				return Answer{}, err
 			}
 			run.At = a.opts.Now()
-			a.guards.tests = append(a.guards.tests, run)
+			a.guards.tested(run)
 		}
 	}
 	if opts.Server != nil {
@@ -47,12 +48,13 @@ func (a *App) Assess(ctx context.Context, opts AssessOptions) (Answer, error) {
 	}
 	o := a.observer()
 	s := head.State()
-	if s.Live() != nil {
+	var seen release.Observation
+	if s.Live() != nil || s.WatchedAt(a.opts.Now()) != nil {
 		// With the evidence of the release, as its controller has it.
-		if _, err := o.Observe(ctx, s); err != nil {
+		if seen, err = o.Observe(ctx, s); err != nil {
 			return Answer{}, err
 		}
-		if last := a.guards.latest(); !last.At.IsZero() {
+		if last := a.guards.latest(); s.Live() != nil && !last.At.IsZero() {
 			return last, nil
 		}
 	}
@@ -64,6 +66,7 @@ func (a *App) Assess(ctx context.Context, opts AssessOptions) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	sit.late = lateOf(s, seen.Alarm, sit.now)
 	return a.guards.look(ctx, sit)
 }
 

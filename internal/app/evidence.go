@@ -66,6 +66,9 @@ type evidence struct {
 	// Stable is how long stable's units took in closed windows, by class of size.
 	Stable map[int]map[int]int `json:"stable,omitempty"`
 	Units  map[string]uint64   `json:"units,omitempty"` // by arm, in closed windows
+	Keys   keyEvidence         `json:"keys"`            // of closed windows
+	// Since is what was seen after the promotion; nil before.
+	Since *watchEvidence `json:"since,omitempty"`
 
 	open window // since Through
 	seen uint64 // the last version looked at, closed or not
@@ -77,6 +80,9 @@ const (
 	// windowUnits is how many units make a window, when both arms have one: what a window
 	// is depends on how much was seen and never on how it went.
 	windowUnits = 20
+	// loneUnits is how many make one when only one arm has any: then the arms cannot be
+	// compared, but the split can be told, which may be what is wrong.
+	loneUnits = 200
 	// limitUnits is how many units of stable a limit for slowness rests on at least.
 	limitUnits = 20
 )
@@ -88,6 +94,11 @@ type window struct {
 	units  map[string]uint64
 	bad    []string
 	last   uint64 // version
+
+	weight *uint32   // by which its keys were routed; nil: not known
+	split  []seenKey // keys that the weight has split
+	seen   []seenKey // all keys that are listed
+	others int64     // and how many are not
 }
 
 func newWindow() window {
@@ -113,6 +124,9 @@ func decodeEvidence(raw json.RawMessage) (*evidence, error) {
 	if e.Format != evidenceFormat || e.Analysis == nil {
 		return nil, fmt.Errorf("evidence of the release: %w: format %d", lockstep.ErrRefused, e.Format)
 	}
+	if e.Since != nil && e.Since.Watch == nil {
+		return nil, fmt.Errorf("evidence of the release: %w: nothing since its promotion", lockstep.ErrCorrupt)
+	}
 	e.seen = e.Through
 	return e, nil
 }
@@ -121,15 +135,22 @@ func (e *evidence) encode() (json.RawMessage, error) { return json.Marshal(e) }
 
 // take looks at one version, whose number follows the last one looked at.
 func (e *evidence) take(v *version.Entry, r *release.Release) error {
+	ours := v.Trial != nil && strings.HasPrefix(v.Trial.Name, "release-"+r.ID+".")
+	if ours && e.open.turns(v.Trial.Keys) {
+		if err := e.close(r); err != nil {
+			return err
+		}
+	}
 	e.seen, e.open.last = v.Number, v.Number
-	if v.Trial == nil || !strings.HasPrefix(v.Trial.Name, "release-"+r.ID+".") {
+	if !ours {
 		return nil
 	}
+	e.open.keys(v.Trial.Keys)
 	for i := range v.Trial.Arms {
 		e.arm(&v.Trial.Arms[i], release.SameRevision(v.Trial.Arms[i].Revision, r.Candidate))
 	}
 	if e.full(r) {
-		return e.close()
+		return e.close(r)
 	}
 	return nil
 }
@@ -137,7 +158,12 @@ func (e *evidence) take(v *version.Entry, r *release.Release) error {
 // full says whether the window can be closed.
 func (e *evidence) full(r *release.Release) bool {
 	c, s := e.open.units["candidate"], e.open.units["stable"]
-	return c+s >= windowUnits && c > 0 && (s > 0 || r.Weight == release.All)
+	weight := r.Weight
+	if e.open.weight != nil {
+		weight = release.Weight(*e.open.weight) // the entries know better than whoever reads them later
+	}
+	both := c > 0 && (s > 0 || weight == release.All)
+	return both && c+s >= windowUnits || c+s >= loneUnits
 }
 
 //nolint:revive // ours says whose units these are; it is no mode
@@ -249,8 +275,12 @@ func (e *evidence) limit(class int) (key int, ok bool) {
 }
 
 // close gives the window to the analysis.
-func (e *evidence) close() error {
-	s := analysis.Sample{Tables: map[string][]analysis.Table{}}
+func (e *evidence) close(r *release.Release) error {
+	s := analysis.Sample{Tables: map[string][]analysis.Table{}, Split: e.Keys.split(&e.open, r)}
+	for _, k := range e.open.seen {
+		e.Keys.Heavy.Add(k.hash)
+	}
+	e.Keys.Heavy.AddOthers(e.open.others)
 	for guard, byClass := range e.open.tables {
 		for _, class := range slices.Sorted(maps.Keys(byClass)) { // sums of floats depend on their order
 			t := byClass[class]

@@ -29,18 +29,20 @@ import (
 // themselves are not lost: they come from the ledger of versions, and the first look
 // begins with what the ledger says of the minutes before.
 type guards struct {
-	set    *GuardSet
-	store  *Store
-	keep   []string
-	every  time.Duration   // looks that follow sooner get the same answer
-	tests  []guard.TestRun // that have been run here; nil: none
-	vitals *vitals         // nil: the work is done elsewhere
-	remote *backlog        // what waits there, when somebody has said so
-	state  *state.State    // nil: there is no local state here
-	shown  *releaseMetrics // nil: nobody watches
+	set   *GuardSet
+	store *Store
+	keep  []string
+	every time.Duration // looks that follow sooner get the same answer
+	// testing says that the configured tests are run here: until they have been, nobody knows.
+	testing bool
+	vitals  *vitals         // nil: the work is done elsewhere
+	remote  *backlog        // what waits there, when somebody has said so
+	state   *state.State    // nil: there is no local state here
+	shown   *releaseMetrics // nil: nobody watches
 
-	mu      sync.Mutex // guards everything below
-	about   string     // the attempt that the tally is about
+	mu      sync.Mutex      // guards everything below
+	tests   []guard.TestRun // that have been run here, each the last time; nil: none
+	about   string          // the attempt that the tally is about
 	tally   *tally
 	ledger  *guard.Ledger
 	memory  map[string]guard.DebounceState
@@ -71,6 +73,7 @@ type situation struct {
 	stable    handler.Revision
 	candidate handler.Revision // no Handler: no release, or it cannot run here
 	judgement *guard.Judgement
+	late      *guard.Late // nil: no promoted candidate is watched
 	probe     *guard.Probe
 }
 
@@ -208,7 +211,7 @@ func (g *guards) entry(ctx context.Context, n uint64) (*version.Entry, error) {
 // facts gathers everything that is known now.
 func (g *guards) facts(ctx context.Context, s *situation) (guard.Facts, error) {
 	f := g.tally.at(s.now)
-	f.Analysis, f.Probe = s.judgement, s.probe
+	f.Analysis, f.Late, f.Probe = s.judgement, s.late, s.probe
 	if g.vitals != nil {
 		g.vitals.serve(s.live() != nil)
 		g.vitals.add(&f)

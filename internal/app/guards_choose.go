@@ -44,7 +44,10 @@ func (g *guards) needs(s *situation) []guard.Need {
 			needs = append(needs, guard.NeedAnalysis)
 		}
 	}
-	if g.tests != nil {
+	if s.late != nil {
+		needs = append(needs, guard.NeedPromoted)
+	}
+	if g.tests != nil || g.testing {
 		needs = append(needs, guard.NeedTests)
 	}
 	return needs

@@ -117,3 +117,36 @@ func TestRecordingsThatAreNotThereAreAMistake(t *testing.T) {
 		}
 	}
 }
+
+// TestTheConfigurationOnThePageOfGuardsIsOne reads the example of docs/guards.md.
+func TestTheConfigurationOnThePageOfGuardsIsOne(t *testing.T) {
+	page, err := os.ReadFile("../../docs/guards.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, found := strings.Cut(text, "```")
+	if !found {
+		t.Fatal("there is no example on the page")
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("recordings", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg := settings(t, "version: 1\n"+text)
+	set, err := NewGuardSet(cfg, func(string) string { return "a secret" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := guard.Find(set.Guards, "no-version")
+	if err != nil || changed.Test.Limit != 600 || changed.Action != guard.Hold {
+		t.Errorf("%+v, %v", changed, err)
+	}
+	own, err := guard.Find(set.Guards, "disk-full")
+	if err != nil || own.Action != guard.Hold || set.unreliable["disk-full"] == nil {
+		t.Errorf("%+v, %v: one without recordings is not relied on", own, err)
+	}
+	if c := cfg.Checks; c.Every != time.Hour || len(c.Tests) != 2 || c.Tests[1].Blocking {
+		t.Errorf("%+v", c)
+	}
+}

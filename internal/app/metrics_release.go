@@ -21,6 +21,7 @@ type releaseMetrics struct {
 	verdict *prometheus.GaugeVec
 	guards  *prometheus.GaugeVec
 	assess  *prometheus.GaugeVec
+	alarm   prometheus.Gauge
 	facts   *prometheus.GaugeVec
 }
 
@@ -39,6 +40,7 @@ func newReleaseMetrics() *releaseMetrics {
 		verdict: vec("lockstep_release_verdict", "1 for what all guards together say about the release in progress.", "verdict"),
 		guards:  vec("lockstep_guard_verdict", "1 for what a guard said last; a guard that is not asked has no series.", "guard", "verdict"),
 		assess:  vec("lockstep_assessment", "1 for what the guards advise together.", "decision"),
+		alarm:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "lockstep_release_alarm", Help: "1 when the candidate that was promoted last has got worse since."}),
 		facts:   vec("lockstep_fact", "What the source ledger of guards says, by the names of docs/guards.md; one that is not known has no series.", "metric"),
 	}
 	m.note(release.State{}, "", Answer{})
@@ -46,7 +48,7 @@ func newReleaseMetrics() *releaseMetrics {
 }
 
 func (m *releaseMetrics) parts() []prometheus.Collector {
-	return []prometheus.Collector{m.phase, m.weight, m.verdict, m.guards, m.assess, m.facts}
+	return []prometheus.Collector{m.phase, m.weight, m.verdict, m.guards, m.assess, m.alarm, m.facts}
 }
 
 // Describe implements prometheus.Collector.
@@ -84,7 +86,11 @@ func (m *releaseMetrics) note(s release.State, verdict release.Health, a Answer)
 		}
 	}
 	phase, weight, says := "none", 0.0, "none"
+	m.alarm.Set(0)
 	if r := s.Release; r != nil {
+		if r.Alarm != nil {
+			m.alarm.Set(1)
+		}
 		phase = string(r.Phase)
 		if s.Live() != nil {
 			weight, says = float64(r.Weight)/float64(release.All), string(verdict)

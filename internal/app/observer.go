@@ -62,7 +62,8 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	}
 	defer func() { o.guards.note(s, seen.Verdict) }()
 	if r.Phase.Final() {
-		return seen, nil
+		err := o.after(ctx, s, head, &seen)
+		return seen, err
 	}
 	seen.Quarantined = o.elsewhere(ctx, r)
 	if err := o.read(ctx, r, head); err != nil {
@@ -79,8 +80,24 @@ func (o *observer) Observe(ctx context.Context, s release.State) (seen release.O
 	if err := o.judge(ctx, s, head, &seen); err != nil {
 		return seen, err
 	}
+	if seen.Preflight == release.Bad {
+		seen.Culprit = &release.Culprit{Source: release.FromPreflight, Name: string(release.FromPreflight)}
+	}
 	seen.Evidence, err = o.evidence.encode()
 	return seen, err
+}
+
+// after looks at a candidate that was promoted.
+func (o *observer) after(ctx context.Context, s release.State, head version.Head, seen *release.Observation) (err error) {
+	r := s.WatchedAt(o.now())
+	if r == nil {
+		return nil
+	}
+	if seen.Alarm, err = o.watched(ctx, s, r, head); err != nil {
+		return err
+	}
+	seen.Evidence, err = o.evidence.encode()
+	return err
 }
 
 // situation is what the guards are asked about.
@@ -95,6 +112,7 @@ func (o *observer) situation(ctx context.Context, s release.State, head version.
 			return sit, err
 		}
 	}
+	sit.late = lateOf(s, nil, sit.now)
 	r := s.Live()
 	if r == nil {
 		return sit, nil
@@ -106,6 +124,22 @@ func (o *observer) situation(ctx context.Context, s release.State, head version.
 	sit.probe = o.probed(ctx, candidate, err)
 	sit.probe.At = sit.now
 	return sit, nil
+}
+
+// lateOf is what is known of a candidate since its promotion: what the ledger says, and
+// what was found out just now. It is nil when none is watched.
+func lateOf(s release.State, found *release.Alarm, now time.Time) *guard.Late {
+	r := s.WatchedAt(now)
+	if r == nil {
+		return nil
+	}
+	if r.Alarm != nil {
+		found = r.Alarm
+	}
+	if found == nil {
+		return &guard.Late{Sentence: r.Candidate + " is as good as it was promoted"}
+	}
+	return &guard.Late{Alarm: true, Sentence: found.Reason}
 }
 
 // probed says what came of starting the candidate; err is why it was not found.
@@ -271,14 +305,15 @@ func (o *observer) judge(ctx context.Context, s release.State, head version.Head
 	if err != nil {
 		return err
 	}
-	j, err := analysis.Judge(all, policyOf(r.Plan), analysis.Situation{})
+	j, err := analysis.Judge(all, policyOf(r.Plan), o.evidence.situation())
 	if err != nil {
 		return err
 	}
 	seen.Verdict = healthOf(j.Verdict)
+	culprit := culpritOf(j)
 	if r.Phase == release.PhaseShadow && j.Verdict != analysis.Fail && j.Verdict != analysis.Broken {
 		// In shadow there are no arms yet: only the comparison can speak.
-		seen.Verdict = release.NoData
+		seen.Verdict, culprit = release.NoData, guardMismatch
 		for _, f := range j.Guards {
 			if f.Guard == guardMismatch {
 				seen.Verdict = healthOf(f.Verdict)
@@ -288,8 +323,12 @@ func (o *observer) judge(ctx context.Context, s release.State, head version.Head
 	if r.Phase != release.PhasePreflight || seen.Verdict == release.Bad {
 		seen.Reasons = append(seen.Reasons, j.Reasons...)
 	}
+	if seen.Verdict == release.Bad || seen.Verdict == release.Hold {
+		seen.Culprit = &release.Culprit{Source: release.FromAnalysis, Name: culprit}
+	}
 	if len(inShadow.hard) > 0 {
 		seen.Verdict, seen.Reasons = release.Bad, append(inShadow.hard, seen.Reasons...)
+		seen.Culprit = &release.Culprit{Source: release.FromShadow, Name: inShadow.broken[0]}
 	}
 	if seen.Verdict == release.Bad {
 		return nil // that is enough, and nobody else is waited for
@@ -312,10 +351,27 @@ func (o *observer) ask(ctx context.Context, s release.State, head version.Head, 
 	if s.Release.Phase != release.PhasePreflight || health == release.Hold {
 		seen.Reasons = append(reasons, seen.Reasons...)
 	}
-	if health != release.NoData || sit.live() != nil {
-		seen.Verdict = worse(seen.Verdict, health)
+	if health == release.NoData && sit.live() == nil {
+		return nil
+	}
+	if worst := worse(seen.Verdict, health); worst != seen.Verdict {
+		seen.Verdict = worst
+		if len(answer.Decided) > 0 {
+			seen.Culprit = &release.Culprit{Source: release.FromGuard, Name: answer.Decided[0]}
+		}
 	}
 	return nil
+}
+
+// culpritSplit is what holds a release when routing does not split as it was told to.
+const culpritSplit = "sample-ratio"
+
+// culpritOf names the guard of the analysis that a verdict comes from.
+func culpritOf(j analysis.Judgement) string {
+	if j.Verdict == analysis.Broken {
+		return culpritSplit
+	}
+	return j.Culprit
 }
 
 func healthOf(v analysis.Verdict) release.Health {

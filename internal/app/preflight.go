@@ -58,7 +58,7 @@ func (c *Control) preflight(ctx context.Context, s release.State) (release.Healt
 	if err := c.room(ctx, out); err != nil {
 		return release.NoData, nil, nil, err
 	}
-	proven, err := c.rehearse(ctx, s, stable, candidate, out)
+	proven, err := c.rehearse(ctx, s, stable, newPatient(candidate, c.cfg.Release.Budget), out)
 	if err != nil {
 		return release.NoData, nil, nil, err
 	}

@@ -26,6 +26,12 @@ type still struct {
 
 func newStill(t *testing.T, handlers ...handler.Handler) *still {
 	t.Helper()
+	return newStillOf(t, 60, handlers...)
+}
+
+// newStillOf is newStill with so many receipts, which are so many keys.
+func newStillOf(t *testing.T, receipts int, handlers ...handler.Handler) *still {
+	t.Helper()
 	dir := t.TempDir()
 	cfg := config.Default().WithData(filepath.Join(dir, "data"))
 	cfg.Imports.Directory = filepath.Join(dir, "imports")
@@ -40,7 +46,7 @@ func newStill(t *testing.T, handlers ...handler.Handler) *still {
 		}
 	})
 	x := &still{t: t, app: a, synth: synth.New(11, synth.Options{
-		Receipts: 60, Lines: synth.Range{Min: 1, Max: 2}, Words: synth.Range{Min: 1, Max: 2}, Dimension: 4, Labels: 30,
+		Receipts: receipts, Lines: synth.Range{Min: 1, Max: 2}, Words: synth.Range{Min: 1, Max: 2}, Dimension: 4, Labels: 30,
 	})}
 	for i := range x.synth.Len() {
 		if err := writeObjects(dir, x.synth, i); err != nil {

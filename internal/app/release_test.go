@@ -53,11 +53,18 @@ type trial struct {
 
 func newTrial(t *testing.T, handlers ...handler.Handler) *trial {
 	t.Helper()
+	return newTrialWith(t, func(*config.Config) {}, handlers...)
+}
+
+// newTrialWith is newTrial with another configuration.
+func newTrialWith(t *testing.T, change func(*config.Config), handlers ...handler.Handler) *trial {
+	t.Helper()
 	dir := t.TempDir()
 	cfg := config.Default().WithData(filepath.Join(dir, "data"))
 	cfg.Imports.Directory = filepath.Join(dir, "imports")
 	cfg.Follower.Chroma.Enabled = "off"
 	cfg.Release.Watch = 10 * time.Millisecond
+	change(&cfg)
 	a, err := Open(t.Context(), cfg, Options{Now: time.Now, Actor: "tester", Handlers: handlers})
 	if err != nil {
 		t.Fatal(err)

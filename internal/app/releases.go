@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -66,16 +67,21 @@ func PlanNamed(cfg config.Config, name string) (release.Plan, error) {
 }
 
 // Request puts together what a start or a retry of p asks for: the newest version, the
-// calendar, and what the environment before says of the candidate.
+// calendar, the evidence about the content of the candidate, and what the environment before
+// says of it.
 func (c *Control) Request(ctx context.Context, p Proposal) (release.Request, error) {
 	index, err := c.Log.Head(ctx)
 	if err != nil {
 		return release.Request{}, err
 	}
 	req := release.Request{Candidate: p.Candidate, Plan: p.Plan, Head: index.Number(), Glass: p.Glass, Frozen: c.Controller().Calendar.Frozen(c.opts.Now())}
-	if p.Candidate != "" {
-		req.Chain, err = c.chain(ctx, p.Candidate)
+	if p.Candidate == "" {
+		return req, nil
 	}
+	if req.Evidence, err = c.inherited(ctx, p.Candidate); err != nil {
+		return req, err
+	}
+	req.Chain, err = c.chain(ctx, p.Candidate)
 	return req, err
 }
 
@@ -297,8 +303,13 @@ func (c *Control) Abort(ctx context.Context, reason string) (release.Head, error
 	if err != nil {
 		return before, err
 	}
+	var seen json.RawMessage
+	if r := before.State().Live(); r != nil {
+		seen = c.lastEvidence(ctx, r)
+	}
 	head, err := c.Command(ctx, func(s release.State) (release.Transition, error) {
-		return release.Abort(s, c.Order(reason))
+		t, err := release.Abort(s, c.Order(reason))
+		return t.WithEvidence(seen), err
 	})
 	r := before.State().Live()
 	if r == nil || !errors.Is(err, release.ErrNone) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -25,9 +26,22 @@ type Judged struct {
 	Alpha     float64            `json:"alpha"`
 	Beta      float64            `json:"beta"`
 	Judgement analysis.Judgement `json:"judgement"`
+	// TopKeyShare is the share of the units that one partition key has, by KeyHash TopKey.
+	TopKeyShare float64 `json:"top_key_share"`
+	TopKey      string  `json:"top_key,omitempty"`
+	// Since is what the detector has seen since the promotion, as far as it is kept.
+	Since *Since `json:"since,omitempty"`
 	// Hard are invariants that the candidate breaks in the comparison in shadow, whatever the
 	// counts say.
 	Hard []string `json:"hard,omitempty"`
+}
+
+// Since is how a promoted candidate has done.
+type Since struct {
+	Through uint64  `json:"through"` // version
+	Windows uint64  `json:"windows"`
+	Peak    float64 `json:"peak"`     // the highest value of the detector
+	AlarmAt float64 `json:"alarm_at"` // where it raises its alarm
 }
 
 // Judge says what the evidence about the candidate of the latest release says now, that of a
@@ -81,6 +95,10 @@ func (c *Control) judged(ctx context.Context, s release.State, e *evidence, p an
 		Release: r.ID, Attempt: r.Attempt, Candidate: r.Candidate, Phase: r.Phase,
 		Through: e.Through, Units: e.Units, Alpha: p.Alpha, Beta: p.Beta,
 	}
+	out.TopKey, out.TopKeyShare = e.Keys.Heavy.Top()
+	if since := e.Since; since != nil {
+		out.Since = &Since{Through: since.Through, Windows: since.Watch.Last(), Peak: math.Exp(since.Watch.Peak().LogD), AlarmAt: p.AlarmWindows()}
+	}
 	s.Stable = r.KnownGood // it was compared with what was stable then
 	compared, err := c.shadowed(ctx, s, &release.Seen{})
 	if err != nil {
@@ -91,7 +109,7 @@ func (c *Control) judged(ctx context.Context, s release.State, e *evidence, p an
 	if err != nil {
 		return out, err
 	}
-	out.Judgement, err = analysis.Judge(all, p, analysis.Situation{})
+	out.Judgement, err = analysis.Judge(all, p, e.situation())
 	return out, err
 }
 
@@ -151,6 +169,11 @@ func (c *Control) Rejudge(ctx context.Context, alpha, beta float64) (Rejudged, e
 		return out, err
 	}
 	if out.Kept {
+		if again.Through < to { // the last window was closed by the end of the release
+			if err := again.finish(r); err != nil {
+				return out, err
+			}
+		}
 		out.Differences = differences(kept, again)
 		out.Agrees = len(out.Differences) == 0
 	}
@@ -258,6 +281,8 @@ func differences(kept, again *evidence) []string {
 	add("windows", kept.Window, again.Window)
 	add("last version", kept.Through, again.Through)
 	add("units", kept.Units, again.Units)
+	add("keys", kept.Keys, again.Keys)
+	add("evidence that routing is broken", kept.Analysis.LogRatio(), again.Analysis.LogRatio())
 	add("highest joint evidence", kept.Analysis.Peak(), again.Analysis.Peak())
 	weighed, weighedAgain := kept.Analysis.Guards(), again.Analysis.Guards()
 	add("evidence of the guards", weighed, weighedAgain)

@@ -82,12 +82,14 @@ func (r *router) resolve(from release.Routing) (to compact.Routing, err error) {
 		return to, err
 	}
 	if from.Release == "" {
+		to.Trial = from.Watch
 		return to, nil
 	}
 	to.Trial = release.Effect{Release: from.Release, Attempt: from.Attempt}.Name()
 	if from.Candidate == "" || !from.Phase.Serves() {
 		return to, nil
 	}
+	to.Weight, to.ByWeight = uint32(from.Weight), r.veto == nil
 	candidate, err := r.revisions.Lookup(from.Candidate)
 	if err != nil {
 		// A candidate that is not here harms nobody: stable decides, and the controller

@@ -26,6 +26,7 @@ type Server struct {
 func NewServer(a *App) *Server {
 	s := &Server{App: a, baseDue: make(chan struct{}, 1), courtesy: courtesy{now: a.opts.Now}, vitals: newVitals(a.opts.Now)}
 	s.guards.vitals, s.guards.shown = s.vitals, s.metrics.releases
+	s.guards.testing = len(a.Config.Checks.Tests) > 0 && a.Config.Checks.Every > 0
 	s.metrics.registry.MustRegister(s.vitals)
 	s.loop = compact.NewLoop(a.Compactor, compact.Bounds{
 		Messages: a.Config.Compact.MaxMessages, Bytes: int(a.Config.Compact.MaxBytes), Delay: 0,
@@ -74,6 +75,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.runBases(gctx) })
 	g.Go(func() error { return s.runController(gctx) })
 	g.Go(func() error { return s.runShadow(gctx) })
+	g.Go(func() error { return s.runTests(gctx) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

@@ -157,12 +157,29 @@ func contentOf(revision string) string {
 	return hash
 }
 
+func shadowPairPrefix(stable, candidate string) string {
+	return fmt.Sprintf("%s/%s.%s", shadowPrefix, contentOf(candidate), contentOf(stable))
+}
+
+// ComparisonsInUse returns the prefixes of the comparisons that the release under way rests
+// on, and those of the latest one that is over: "analysis explain" shows them.
+func (s *Store) ComparisonsInUse(ctx context.Context) ([]string, error) {
+	head, err := release.NewLog(s.Blobs, ledger.Options{}).Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := head.State().Release
+	if r == nil {
+		return nil, nil
+	}
+	return []string{shadowPairPrefix(r.KnownGood.Revision, r.Candidate)}, nil
+}
+
 // newShadowBook opens the ledger of a pair, by content: a retry, and another release of the
 // same two, go on where the last one was. A bad candidate is not tried until chance lets it
 // through.
 func newShadowBook(store blob.Store, now func() time.Time, stable, candidate string) *shadowBook {
-	prefix := fmt.Sprintf("%s/%s.%s", shadowPrefix, contentOf(candidate), contentOf(stable))
-	return &shadowBook{ledger.New(store, prefix, ledger.Options{Now: now}), stable, candidate}
+	return &shadowBook{ledger.New(store, shadowPairPrefix(stable, candidate), ledger.Options{Now: now}), stable, candidate}
 }
 
 // head returns the newest record, an empty one when nothing was compared yet.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,5 +137,27 @@ func TestOfTwoThatContinueOneRecordOneWins(t *testing.T) {
 	}
 	if _, r, err := book.head(t.Context()); err != nil || r.Through != 43 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestTheComparisonOfTheLatestReleaseIsInUseAndNoOther(t *testing.T) {
+	x := newStill(t, newVariant("good", nil))
+	x.created()
+	if in, err := x.app.ComparisonsInUse(t.Context()); err != nil || len(in) != 0 {
+		t.Errorf("before a release %q, %v", in, err)
+	}
+	s := x.start("receipts@good")
+	book := newShadowBook(x.app.Blobs, time.Now, s.Stable.Revision, s.Release.Candidate)
+	if _, err := book.append(t.Context(), ledger.Entry{}, exampleRecord()); err != nil {
+		t.Fatal(err)
+	}
+	in, err := x.app.ComparisonsInUse(t.Context())
+	if err != nil || len(in) != 1 {
+		t.Fatalf("%q, %v", in, err)
+	}
+	for m, err := range x.app.Blobs.List(t.Context(), shadowPrefix+"/", "") {
+		if err != nil || !strings.HasPrefix(m.Key, in[0]+"/") {
+			t.Errorf("%s is not below %q, %v", m.Key, in, err)
+		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 type shadowed struct {
 	pairs analysis.Pairs
 	// hard says which invariants the candidate breaks, when run again as well.
-	hard []string
+	hard   []string
+	broken []string // their classes
 }
 
 // shadowed reads the comparison of the release of s, and what it has seen in its shadow step.
@@ -41,6 +42,7 @@ func (c *Control) shadowed(ctx context.Context, s release.State, seen *release.S
 	for _, h := range record.Hard {
 		if _, expected := accepted.Of(h.Class, at); !expected {
 			out.hard = append(out.hard, fmt.Sprintf("shadow: the candidate breaks the invariant %s in %d units, when they are run again as well", h.Class, h.Units))
+			out.broken = append(out.broken, string(h.Class))
 		}
 	}
 	if r.Phase == release.PhaseShadow && record.Step.of(r) {

@@ -43,6 +43,9 @@ func printJudged(w io.Writer, j *app.Judged) {
 	fmt.Fprintf(w, "release %s of %s, attempt %d, %s\n", j.Release, j.Candidate, j.Attempt, j.Phase)
 	fmt.Fprintf(w, "evidence up to version %d: %d units of the candidate, %d of stable, in %d windows\n", j.Through, j.Units["candidate"], j.Units["stable"], j.Judgement.Window)
 	fmt.Fprintf(w, "verdict: %s (one fine candidate in %.4g is taken back, a guard passes one bad one in %.4g)\n", j.Judgement.Verdict, 1/j.Alpha, 1/j.Beta)
+	if j.TopKeyShare > 0 {
+		fmt.Fprintf(w, "the most frequent key, %s, has %.1f %% of the units\n", j.TopKey, 100*j.TopKeyShare)
+	}
 	for _, why := range j.Hard {
 		fmt.Fprintf(w, "  %s\n", why)
 	}
@@ -51,6 +54,9 @@ func printJudged(w io.Writer, j *app.Judged) {
 	}
 	for _, what := range j.Judgement.Changes {
 		fmt.Fprintf(w, "what would change it: %s\n", what)
+	}
+	if s := j.Since; s != nil {
+		fmt.Fprintf(w, "since the promotion: %d windows up to version %d, the detector was at %.4g at most, its alarm is at %.4g\n", s.Windows, s.Through, s.Peak, s.AlarmAt)
 	}
 }
 

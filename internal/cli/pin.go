@@ -123,7 +123,7 @@ func (c *session) gcPlan() *cobra.Command {
 			if !cmd.Flags().Changed("keep") {
 				p.Keep = cfg.Retention.Keep
 			}
-			plan, err := retention.MakePlan(cmd.Context(), s.Log, p, c.env.Now())
+			plan, err := retention.MakePlan(cmd.Context(), s.Log, p, c.env.Now(), s.ComparisonsInUse)
 			if err == nil && !dry && plan.Objects > 0 {
 				plan, err = retention.Store(cmd.Context(), s.Blobs, plan)
 			}
@@ -175,7 +175,7 @@ func (c *session) gcExecute() *cobra.Command {
 					return err
 				}
 			}
-			d, err := retention.Execute(cmd.Context(), s.Log, n, c.env.Now())
+			d, err := retention.Execute(cmd.Context(), s.Log, n, c.env.Now(), s.ComparisonsInUse)
 			if err != nil {
 				return err
 			}

@@ -31,6 +31,7 @@ type planner struct {
 	parked   map[string]bool // groups that wait
 	now      time.Time
 	hasher   version.Hasher
+	known    bool // of the job at hand: stable knows an item that it changes
 }
 
 // plan returns what one job would do. An error is not the job's fault: the state or
@@ -45,11 +46,13 @@ func (p *planner) plan(ctx context.Context, j *job) (*planned, error) {
 			return nil, err
 		}
 	}
+	p.known = false
 	got, err := p.decided(ctx, j)
 	if err != nil {
 		return nil, err
 	}
 	out := got.out
+	out.routed = p.routedKey(j)
 	if j.retry != nil {
 		err = p.settle(out, got.failed, got.reason)
 	} else {
@@ -108,7 +111,7 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 			out.outcomes[i] = Outcome{lockstep.ResolvedOut, reason}
 			continue
 		}
-		known, got, shown, err := p.merge(s, &m)
+		known, got, who, err := p.merge(s, &m)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +120,8 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 			continue
 		}
 		known.item, known.cause = got.Item, i
-		if shown {
+		p.known = p.known || who.stable
+		if who.shown {
 			unit, at = append(unit, m), append(at, i)
 		}
 		out.outcomes[i].Outcome = lockstep.Unchanged
@@ -134,24 +138,30 @@ func (p *planner) handle(ctx context.Context, j *job, n int) (*planned, error) {
 	return out, p.mirror(out, s)
 }
 
+// knows says who knows an item by its rules: the revision at hand, and stable.
+type knows struct{ shown, stable bool }
+
 // merge classifies the message and says what it would make of its item as the job has
 // left it so far. Known is nil for a message that is ignored by rule. What a candidate
 // ignores and stable mirrors is mirrored and not shown to the candidate: what was left out
 // of the mirror no rollback could bring back.
-func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, shown bool, err error) {
+func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, who knows, err error) {
 	entity, ok := p.arm.classify.Entity(m.Change.Key)
-	shown = ok && entity != ""
-	if !shown && p.arm != p.arms.stable {
-		entity, ok = p.arms.stable.classify.Entity(m.Change.Key)
+	who = knows{ok, ok}
+	if p.arm != p.arms.stable && (!ok || !p.arms.sameRules) {
+		var theirs string
+		if theirs, who.stable = p.arms.stable.classify.Entity(m.Change.Key); !ok {
+			entity, ok = theirs, who.stable
+		}
 	}
-	if !ok || entity == "" {
-		return nil, change.Merged{Outcome: lockstep.Ignored}, false, nil
+	if !ok {
+		return nil, change.Merged{Outcome: lockstep.Ignored}, who, nil
 	}
 	m.Change.Entity = entity
 	if known, err = s.item(p.reader, m.Change.Key.RecordID()); err != nil {
-		return nil, change.Merged{}, false, err
+		return nil, change.Merged{}, who, err
 	}
-	return known, change.Merge(known.item, known.item.ID != "", m.Change), shown, nil
+	return known, change.Merge(known.item, known.item.ID != "", m.Change), who, nil
 }
 
 // decide asks the handler and turns its answer into mutations with images.
@@ -178,7 +188,7 @@ func (p *planner) decide(ctx context.Context, out *planned, s *sight, unit []loc
 	if err != nil {
 		return err
 	}
-	if err := handler.CheckMutations(p.arm.desc, hu, muts, p.dims); err != nil {
+	if err := handler.CheckMutations(p.arm.desc, hu, s.asked, muts, p.dims); err != nil {
 		return parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.arm.rev, err)}
 	}
 	out.mutations = make([]version.Mutation, 0, len(muts)+len(s.items))

@@ -94,6 +94,7 @@ type draft struct {
 	dims      map[lockstep.Collection]int
 	parks     bool // the parked collection changes
 	trial     version.Trial
+	routed    []*routedKey
 }
 
 func (d *draft) add(p *planned) {
@@ -127,6 +128,9 @@ func (d *draft) add(p *planned) {
 	if p.unit != nil {
 		d.trial.Add(p.unit)
 	}
+	if p.routed != nil {
+		d.routed = append(d.routed, p.routed)
+	}
 	if len(p.dims) > 0 && d.dims == nil {
 		d.dims = map[lockstep.Collection]int{}
 	}
@@ -143,8 +147,8 @@ func (c *Compactor) entry(d *draft, backlog *backlogStep) *version.Entry {
 		e.Backlog, e.Cause.Command = backlog.after(e.Backlog), "replay"
 	}
 	e.Collections = c.collections(d)
-	if len(d.trial.Arms) > 0 {
-		e.Trial = &version.Trial{Name: c.arms.trial, Arms: d.trial.Arms}
+	if keys := keysOf(d.routed, c.arms); len(d.trial.Arms) > 0 || keys != nil {
+		e.Trial = &version.Trial{Name: c.arms.trial, Arms: d.trial.Arms, Keys: keys}
 	}
 	return e
 }

@@ -185,7 +185,7 @@ func (p *planner) derive(ctx context.Context, group string, claim func(lockstep.
 	if err != nil {
 		return nil, err
 	}
-	if err := handler.CheckMutations(p.arm.desc, hu, muts, p.dims); err != nil {
+	if err := handler.CheckMutations(p.arm.desc, hu, s.asked, muts, p.dims); err != nil {
 		return nil, parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.arm.rev, err)}
 	}
 	if claim != nil {

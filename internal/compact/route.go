@@ -26,6 +26,12 @@ type Routing struct {
 	// Candidate decides about the keys for which Canary says so; no Handler: none.
 	Candidate handler.Revision
 	Canary    func(key string) bool
+	// Weight is the share of the keys, in basis points, that is meant for a candidate, whether
+	// there is one here or not; 0: none. Which keys had work is then noted in the entries.
+	Weight uint32
+	// ByWeight says that Canary follows the weight alone, so that the share of the keys that
+	// the candidate gets has to be the weight.
+	ByWeight bool
 	// Trial names the attempt of a release that is in progress: units are counted for it,
 	// and a fence ends it. "": none, and no candidate either.
 	Trial string
@@ -70,7 +76,13 @@ type arms struct {
 	candidate *arm // nil: nobody but stable
 	canary    func(key string) bool
 	trial     string
+	weight    uint32
+	byWeight  bool
+	sameRules bool // both know the same items
 }
+
+// shares says whether a candidate is meant to have a share of the keys.
+func (a *arms) shares() bool { return a.trial != "" && a.weight > 0 }
 
 // of says who decides about a key.
 func (a *arms) of(key string) *arm {
@@ -109,14 +121,18 @@ func (c *Compactor) route(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find out who decides: %w", err)
 	}
-	next := &arms{canary: r.Canary, trial: r.Trial}
+	next := &arms{canary: r.Canary, trial: r.Trial, weight: r.Weight, byWeight: r.ByWeight}
 	if next.stable, err = c.armOf(r.Stable, 0); err != nil {
 		return err
+	}
+	if c.fenced(r.Trial) {
+		next.weight = 0 // it is over, and nobody expects a share
 	}
 	if r.Candidate.Handler != nil && r.Trial != "" && !c.fenced(r.Trial) {
 		if next.candidate, err = c.armOf(r.Candidate, c.opts.CandidateBudget); err != nil {
 			return err
 		}
+		next.sameRules = slices.Equal(next.stable.desc.Entities, next.candidate.desc.Entities)
 	}
 	c.arms = next
 	return nil

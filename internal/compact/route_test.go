@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,12 @@ func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 			muts[0].Vector = []float32{1, 2, 3}
 			return muts, nil
 		},
+		"delete of what it did not ask for": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Delete, Record: lockstep.Record{ID: "elsewhere"}}), nil
+		},
+		"upsert of what it did not ask for": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+			return append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Upsert, Record: lockstep.Record{ID: "elsewhere"}, Vector: []float32{1, 2}}), nil
+		},
 		"foreign collection": func(_ context.Context, _ handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
 			muts[0].Collection = "elsewhere"
 			return muts, nil
@@ -126,7 +133,7 @@ func TestStableCoversACandidateThatFailsInAnyWay(t *testing.T) {
 			}
 			wantThings(t, r, "G1/K1=a G2/K1=c")
 			wantJudged(t, r, "kv@1 0: 1 0 0", "kv@2 0: 1 1 0")
-			if keys := r.Head().Entry.Trial.Arms[1].Keys; len(keys) != 1 || keys[0] != keyHash("G1") {
+			if keys := r.Head().Entry.Trial.Arms[1].Keys; len(keys) != 1 || keys[0] != version.KeyHash("G1") {
 				t.Errorf("bad keys %v", keys)
 			}
 		})
@@ -232,4 +239,29 @@ func TestAResetKeepsTheFences(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantThings(t, r, "G1/K1=a") // replayed by stable
+}
+
+func TestAUnitThatFailsWithNobodyElseToAskIsCountedAsThat(t *testing.T) {
+	r, router := onTrial(t, shout)
+	router.Candidate, router.Trial = handler.Revision{}, "watch-r1"
+	r.commit(set("G1", "K1", "fail", 1), set("G2", "K1", "b", 2))
+	wantJudged(t, r, "kv@1 0: 1 0 0")
+	if e := r.Head().Entry; e.Trial.Name != "watch-r1" || e.Trial.Arms[0].Alone != 1 {
+		t.Errorf("trial %+v", e.Trial)
+	}
+}
+
+// A handler of which nobody knows what it touches cannot be stable either: its unit waits.
+func TestAMutationOfWhatStableDidNotAskForParksTheUnit(t *testing.T) {
+	r := newRig(t, nil, candidate{plan: func(_ context.Context, u handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
+		if u.Messages[0].Group == "G2" {
+			muts = append(muts, lockstep.Mutation{Collection: "things", Op: lockstep.Delete, Record: lockstep.Record{ID: "G1/K1"}})
+		}
+		return muts, nil
+	}})
+	res := r.commit(set("G1", "K1", "a", 1), set("G2", "K1", "b", 2))
+	if res.Counts[lockstep.ParkedAway] != 1 || !strings.Contains(res.Outcomes[1].Reason, "did not ask for this record") {
+		t.Errorf("result %+v", res)
+	}
+	wantThings(t, r, "G1/K1=a")
 }

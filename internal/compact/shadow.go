@@ -163,7 +163,7 @@ func (p *planner) again(ctx context.Context, messages []lockstep.Message) (r Rep
 	if r.Mutations, err = p.ask(ctx, u); err != nil {
 		return r, err
 	}
-	if err := handler.CheckMutations(p.arm.desc, u, r.Mutations, p.dims); err != nil {
+	if err := handler.CheckMutations(p.arm.desc, u, s.asked, r.Mutations, p.dims); err != nil {
 		return r, parkError{fmt.Errorf("%s answered what cannot be stored: %w", p.arm.rev, err)}
 	}
 	return r, nil

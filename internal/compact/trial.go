@@ -2,12 +2,8 @@ package compact
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/zeebo/blake3"
 
 	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
@@ -41,8 +37,12 @@ func (p *planner) decided(ctx context.Context, j *job) (*tried, error) {
 	if first != p.arms.stable && !got.whole(j) {
 		other = p.arms.stable // it covers, whatever is counted
 	}
-	if other == nil || got.whole(j) {
+	if got.whole(j) {
 		p.count(got, first, verdictGood)
+		return got, nil
+	}
+	if other == nil {
+		p.count(got, first, verdictAlone)
 		return got, nil
 	}
 	second, err := p.tryArm(ctx, j, other)
@@ -98,9 +98,10 @@ func (p *planner) attemptWhole(ctx context.Context, j *job) (out *planned, faile
 type verdict int
 
 const (
-	verdictGood verdict = iota
-	verdictBad          // the revision failed, the other one did not
-	verdictBoth         // both failed
+	verdictGood  verdict = iota
+	verdictBad           // the revision failed, the other one did not
+	verdictBoth          // both failed
+	verdictAlone         // it failed, and there was no other
 )
 
 // count notes a unit for the release in progress. A job about which no handler was asked,
@@ -114,8 +115,10 @@ func (p *planner) count(t *tried, a *arm, v verdict) {
 	switch v {
 	case verdictBoth:
 		u.Both = 1
+	case verdictAlone:
+		u.Alone = 1
 	case verdictBad:
-		u.Bad, u.Keys = 1, []string{keyHash(j.group)}
+		u.Bad, u.Keys = 1, []string{version.KeyHash(j.group)}
 		fallthrough
 	case verdictGood:
 		u.Units, u.Took = 1, map[int]int{version.TookKey(t.took): 1}
@@ -125,11 +128,4 @@ func (p *planner) count(t *tried, a *arm, v verdict) {
 		}
 	}
 	t.out.unit = u
-}
-
-// keyHash stands for a partition key in the evidence: enough to tell keys apart, and not
-// the key itself, which may be personal.
-func keyHash(key string) string {
-	h := blake3.Sum256(fmt.Appendf(nil, "lockstep/bad-key/1 %s", key))
-	return hex.EncodeToString(h[:8])
 }

@@ -50,6 +50,7 @@ type planned struct {
 	asked     bool                        // a handler decided about it
 	by        string                      // the revision that decided, also by not being asked
 	unit      *version.Units              // what it counts as for the release in progress
+	routed    *routedKey                  // whom its key went to; nil: that is no question
 }
 
 // jobsOf groups the inputs: one job per group, in order of first arrival, and one

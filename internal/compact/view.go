@@ -24,6 +24,7 @@ type image struct {
 // behind it the exact bytes and authors that become images before.
 type sight struct {
 	view   handler.View
+	asked  handler.Cover                   // the records in it are all there are of these
 	images map[lockstep.Collection][]image // sorted by id, parallel to view.Records
 	items  map[string]*mirrored
 }
@@ -50,9 +51,10 @@ func (s *sight) itemIDs() []string { return slices.Sorted(maps.Keys(s.items)) }
 // look reads what the handler asked for. The items are those of the mirror with
 // the job's own changes on top.
 func look(ctx context.Context, r *state.Reader, reads handler.Reads, s *sight) error {
+	s.asked = handler.CoverOf(reads.Records)
 	s.view.Records = map[lockstep.Collection][]lockstep.Record{}
 	s.images = map[lockstep.Collection][]image{}
-	for _, rr := range merged(reads.Records) {
+	for _, rr := range s.asked.Ranges() {
 		if err := lookRecords(ctx, r, rr, s); err != nil {
 			return err
 		}
@@ -70,35 +72,6 @@ func look(ctx context.Context, r *state.Reader, reads handler.Reads, s *sight) e
 	}
 	slices.SortFunc(s.view.Items, func(a, b lockstep.MirrorItem) int { return strings.Compare(a.ID, b.ID) })
 	return nil
-}
-
-// merged returns the ranges sorted and without those that another one covers, so
-// that no record is read twice and the result is in order.
-func merged(rs []handler.RecordRange) []handler.RecordRange {
-	rs = slices.Clone(rs)
-	slices.SortFunc(rs, func(a, b handler.RecordRange) int {
-		if c := strings.Compare(string(a.Collection), string(b.Collection)); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.ID, b.ID); c != 0 {
-			return c
-		}
-		if a.Prefix == b.Prefix {
-			return 0
-		}
-		if a.Prefix {
-			return -1
-		}
-		return 1
-	})
-	out := rs[:0]
-	for _, r := range rs {
-		if n := len(out); n > 0 && (span{out[n-1].Collection, out[n-1].ID, out[n-1].Prefix}).covers(r.Collection, r.ID) {
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 func lookRecords(ctx context.Context, r *state.Reader, rr handler.RecordRange, s *sight) error {

@@ -6,6 +6,10 @@ import "time"
 // handler pass: evidence for two lines of the rollback document.
 type Checks struct {
 	Tests []Test
+	// Every is how often a server runs them while a release is under way, the first time when
+	// it begins; 0: only "lockstep assess --tests" runs
+	// them. An hour unless given.
+	Every time.Duration
 }
 
 // Test is one test command. It ends with status 0 when the tests pass.
@@ -22,7 +26,8 @@ const maxTests = 64
 
 func decodeChecks(n *Node) Checks {
 	var c Checks
-	tests := n.Map("tests").Get("tests")
+	m := n.Map("tests", "every")
+	tests := m.Get("tests")
 	for _, t := range tests.List() {
 		m := t.Map("name", "command", "dir", "env", "blocking", "timeout")
 		test := Test{
@@ -36,6 +41,9 @@ func decodeChecks(n *Node) Checks {
 			m.Get("command").Reject("want the program and its arguments, for example [make, test]")
 		}
 		c.Tests = append(c.Tests, test)
+	}
+	if len(c.Tests) > 0 {
+		c.Every = m.Get("every").Duration(time.Hour, 0, 30*24*time.Hour)
 	}
 	if len(c.Tests) > maxTests {
 		tests.Reject("%d tests, at most %d", len(c.Tests), maxTests)

@@ -42,7 +42,7 @@ func TestGuardsAndChecksAreRead(t *testing.T) {
 	if n := got.Guards.Set[0].Get(GuardLimit).Float(0, 0, 1e6); n != 600 {
 		t.Errorf("limit %v", n)
 	}
-	checks := Checks{Tests: []Test{
+	checks := Checks{Every: 30 * time.Minute, Tests: []Test{
 		{Name: "unit", Command: []string{"make", "test"}, Dir: "./handlers", Env: map[string]string{"PATH": "/usr/bin"}, Blocking: true, Timeout: time.Minute},
 		{Name: "lint", Command: []string{"make", "lint"}, Env: map[string]string{}, Timeout: 10 * time.Minute},
 	}}

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(childEnv); spec != "" {
 		os.Exit(child(context.Background(), spec))
 	}
+	if spec := os.Getenv(driverEnv); spec != "" {
+		os.Exit(drive(context.Background(), spec))
+	}
 	os.Exit(m.Run())
 }
 

@@ -3,12 +3,9 @@ package faults
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
-	"lockstep/internal/analysis"
-	"lockstep/internal/guard"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/release"
 )
@@ -249,12 +246,12 @@ func (res *Result) end(r *release.Release) {
 		case release.Promoted:
 			res.Ended, res.Reason = EndPromoted, ""
 		case release.Unfit:
-			res.Ended, res.By = EndUnfit, preflight
+			res.Ended, res.By = EndUnfit, by(r.Ending.Culprit)
 		case release.RolledBack, release.Forbidden, release.Called, release.TakenBack:
-			res.Ended, res.By = EndRolledBack, guardIn(res.Reason)
+			res.Ended, res.By = EndRolledBack, by(r.Ending.Culprit)
 		}
 	case r.Halt != nil:
-		res.Ended, res.Reason, res.By = EndHeld, r.Halt.Reason, guardIn(r.Halt.Reason)
+		res.Ended, res.Reason, res.By = EndHeld, r.Halt.Reason, by(r.Halt.Culprit)
 	}
 }
 
@@ -278,41 +275,14 @@ func stepOf(r *release.Release) string {
 	return string(s.Kind)
 }
 
-// guardIn finds the guard that a reason names first. The ledger keeps the reason as
-// words, because it is for people; the names in it are those of the guards.
-func guardIn(reason string) string {
-	names := []string{}
-	for _, g := range analysis.DefaultPolicy().Guards {
-		names = append(names, g.Name)
+// by names what found a candidate bad. In shadow, an invariant that is broken is a part of
+// what the comparison is there for.
+func by(c *release.Culprit) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Source == release.FromShadow:
+		return "shadow-mismatch"
 	}
-	for _, g := range guard.Builtin() {
-		names = append(names, g.Name)
-	}
-	at, found := len(reason), ""
-	for _, n := range names {
-		if i := indexWord(reason, n); i >= 0 && (i < at || i == at && len(n) > len(found)) {
-			at, found = i, n
-		}
-	}
-	return found
-}
-
-// indexWord is strings.Index for a name that is not a part of a longer one.
-func indexWord(text, name string) int {
-	for from := 0; ; {
-		i := strings.Index(text[from:], name)
-		if i < 0 {
-			return -1
-		}
-		i += from
-		end := i + len(name)
-		if (i == 0 || !inName(text[i-1])) && (end == len(text) || !inName(text[end])) {
-			return i
-		}
-		from = end
-	}
-}
-
-func inName(b byte) bool {
-	return b == '-' || b == '_' || slices.Contains([]byte("abcdefghijklmnopqrstuvwxyz0123456789"), b)
+	return c.Name
 }

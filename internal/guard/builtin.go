@@ -71,6 +71,8 @@ func productionGuards() []Guard {
 			"A queue gave messages up: without a rollback they are lost to the index."),
 		on("publish_failures_new", sumAtMost(2), longWindow).of(2, 3).named("publish-failures", ProductionFailure, Rollback, NeedNothing,
 			"What is computed cannot be published."),
+		on("late_faults", atMost(0, Count), longWindow).named("late-fault", ProductionFailure, Hold, NeedPromoted,
+			"The revision that was promoted has got worse than what it was promoted with. An outage looks the same, so a person looks first."),
 	}
 }
 

@@ -31,6 +31,7 @@ func goodTime(m int) Facts {
 		Packages: &Packages{At: noon, Forbidden: []string{"receipt_chroma.compaction"}},
 		Findings: map[Criterion][]string{Lint: {}, Docs: {}, NonCritical: {}},
 		Analysis: &Judgement{At: at, Verdict: Pass, Sentence: "no more failures than stable"},
+		Late:     &Late{Sentence: "as good as it was promoted"},
 		Document: &Document{LambdaSuccess: 60 * n, LambdaError: 2, ProcessedRecords: 1000 * n, MetadataUpdates: 50 * n, LabelUpdates: 300 * n},
 	}
 }
@@ -42,6 +43,9 @@ var faults = map[string]struct {
 }{
 	"candidate-vs-stable": {"The comparison has collected enough evidence against the candidate.", func(f *Facts, _ int64) {
 		f.Analysis = &Judgement{At: f.At, Verdict: Fail, Sentence: "odds ratio 9.8, evidence 140 to 1"}
+	}},
+	"late-fault": {"A dependency of the promoted revision changes, and one unit in ten fails from then on.", func(f *Facts, _ int64) {
+		f.Late = &Late{Alarm: true, Sentence: "batch-failure: 9 of 1860 units bad since the promotion"}
 	}},
 	"candidate-broken":   {"The candidate fails nearly always.", func(f *Facts, _ int64) { f.Candidate.Failed = f.Candidate.Units * 9 / 10 }},
 	"candidate-failures": {"The candidate fails one time in ten.", func(f *Facts, _ int64) { f.Candidate.Failed = f.Candidate.Units / 10 }},
@@ -210,7 +214,7 @@ func TestAFaultIsSeenByItsGuard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			needs := []Need{NeedRelease, NeedAnalysis, NeedMetrics, NeedTests, NeedPackages, NeedFindings}
+			needs := []Need{NeedRelease, NeedAnalysis, NeedMetrics, NeedTests, NeedPackages, NeedFindings, NeedPromoted}
 			length := 12
 			if mine.Needs == NeedWatch {
 				needs, length = []Need{NeedWatch}, minutes

@@ -134,11 +134,12 @@ const (
 	NeedPackages Need = "packages" // packages are configured for the import graph
 	NeedFindings Need = "findings" // linter, documents and bug list are configured
 	NeedWatch    Need = "watch"    // a recovery is being watched after a rollback
+	NeedPromoted Need = "promoted" // a candidate is being watched after its promotion
 )
 
 // Needs lists the circumstances.
 func Needs() []Need {
-	return []Need{NeedNothing, NeedRelease, NeedAnalysis, NeedMetrics, NeedTests, NeedPackages, NeedFindings, NeedWatch}
+	return []Need{NeedNothing, NeedRelease, NeedAnalysis, NeedMetrics, NeedTests, NeedPackages, NeedFindings, NeedWatch, NeedPromoted}
 }
 
 // Sentence says when guards with this need are asked.
@@ -160,6 +161,8 @@ func (n Need) Sentence() string {
 		return "when linter, documents or a bug list are configured"
 	case NeedWatch:
 		return "while a recovery is watched after a rollback"
+	case NeedPromoted:
+		return "for seven days after a promotion"
 	}
 	return ""
 }

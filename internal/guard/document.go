@@ -31,6 +31,7 @@ func Page() string {
 	writeMetrics(&b)
 	b.WriteString(pageSources)
 	b.WriteString(pageRecordings)
+	b.WriteString(pageConfig)
 	return b.String()
 }
 

@@ -42,6 +42,7 @@ type Facts struct {
 	Packages *Packages              // nil: nobody looked at imports
 	Findings map[Criterion][]string // Lint, Docs, NonCritical; a key that is there was looked for
 	Analysis *Judgement             // nil: candidate and stable are not compared
+	Late     *Late                  // nil: no candidate was promoted in the last days
 	Document *Document              // nil: not counted here
 }
 
@@ -97,6 +98,12 @@ type Packages struct {
 type Judgement struct {
 	At       time.Time
 	Verdict  Verdict
+	Sentence string
+}
+
+// Late is what the detector says of a candidate since its promotion.
+type Late struct {
+	Alarm    bool
 	Sentence string
 }
 

@@ -62,6 +62,16 @@ func productionRows() []metricRow {
 	return []metricRow{
 		row("analysis_fails", Count, "1 when the comparison of candidate and stable says fail, 0 when it says pass; no number while it cannot tell.",
 			analysisReading),
+		row("late_faults", Count, "1 when a promoted candidate has got worse than what it was promoted with, 0 when it has not; no sample without one.",
+			func(f, _ Facts) reading {
+				switch {
+				case f.Late == nil:
+					return reading{}
+				case f.Late.Alarm:
+					return exactly(1, f.Late.Sentence)
+				}
+				return exactly(0, f.Late.Sentence)
+			}),
 		row("versions_published", Count, "Versions published.",
 			func(f, _ Facts) reading { return number64(f.Versions) }),
 		row("seconds_without_version", Seconds, "Time since the last version, or since the oldest change was accepted when that is later; 0 when no change waits.",

@@ -95,4 +95,39 @@ passing by a recording in which it never fails and passes at the end, and failin
 }
 ` + "```" + `
 `
+
+	pageConfig = `
+## Configuration
+
+The sections ` + "`guards`" + ` and ` + "`checks`" + ` of ` + "`lockstep.yaml`" + `; "lockstep lint" reads them. A built-in guard is changed by its name: what is not said stays as it is
+("limit" is short for that of its test). A guard of your own says everything, and needs recordings that show it passing and failing before it may hold or roll back
+("Recordings"); until then it is broken, which holds.
+
+` + "```yaml" + `
+guards:
+  recordings: ./recordings                  # of guards of your own, one file each
+  keep_keys: [text, confidence]             # metadata keys that no record may lose
+  sources:
+    prom: {kind: prometheus, url: "https://prometheus.example", header: {Authorization: PROM_AUTH}, timeout: 2s}
+    disk: {kind: exec, command: [/usr/local/bin/disk-used], env: {LANG: C}}
+  set:
+    no-version: {limit: 600, action: hold}  # a built-in one, changed
+    disk-full:                              # one of your own
+      criterion: performance
+      source: disk
+      question: /data
+      window: 5m
+      test: {kind: value, op: at-most, limit: 0.9, unit: share}
+      action: hold
+      why: A full disk ends every release.
+checks:
+  every: 1h                                 # while a release is under way; 0: only "lockstep assess --tests"
+  tests:
+    - {name: unit, command: [make, test], dir: ./handlers, env: {PATH: /usr/bin}, timeout: 5m}
+    - {name: lint, command: [make, lint], blocking: false}
+` + "```" + `
+
+A header's value is the name of an environment variable, so that no secret stands in the file. A test command passes when it ends with status 0. A server runs them when a
+release begins and then every ` + "`every`" + `; its results are shown with their age, and until there are any the guards on them are inconclusive.
+`
 )

@@ -8,14 +8,15 @@ import (
 
 // CheckMutations returns lockstep.ErrInvalid, naming the record and the rule, when
 // muts are not an answer that the handler described by desc may give to unit:
-// every mutation is of a declared collection, can be stored by Chroma, names a
-// message of the unit, and is the only one of its record.
+// every mutation is of a declared collection and of a record that the unit asked
+// for, can be stored by Chroma, names a message of the unit, and is the only one of
+// its record.
 //
 // dims holds the dimension of each collection that has vectors already; where it
 // has none, the declared dimension counts, and where that is 0 the first vector of
 // the answer sets it.
-func CheckMutations(desc Description, unit Unit, muts []lockstep.Mutation, dims map[lockstep.Collection]int) error {
-	c := checker{desc: &desc, unit: &unit, dims: dims}
+func CheckMutations(desc Description, unit Unit, asked Cover, muts []lockstep.Mutation, dims map[lockstep.Collection]int) error {
+	c := checker{desc: &desc, unit: &unit, asked: asked, dims: dims}
 	// Most answers hold few records, or hold them in order; only an answer that
 	// is out of order pays for a map.
 	ordered := true
@@ -57,11 +58,12 @@ func checkUnique(muts []lockstep.Mutation) error {
 }
 
 type checker struct {
-	desc *Description
-	unit *Unit
-	dims map[lockstep.Collection]int
-	spec *CollectionSpec // of the last mutation
-	seen map[lockstep.Collection]int
+	desc  *Description
+	unit  *Unit
+	asked Cover
+	dims  map[lockstep.Collection]int
+	spec  *CollectionSpec // of the last mutation
+	seen  map[lockstep.Collection]int
 }
 
 func (c *checker) mutation(m *lockstep.Mutation) error {
@@ -81,11 +83,20 @@ func (c *checker) mutation(m *lockstep.Mutation) error {
 		if m.Record.ID == "" || len(m.Record.ID) > lockstep.MaxIDBytes {
 			return fmt.Errorf("%w: id of %d bytes, want 1 to %d", lockstep.ErrInvalid, len(m.Record.ID), lockstep.MaxIDBytes)
 		}
-		return nil
 	case lockstep.Upsert:
-		return c.upsert(m)
+		if err := c.upsert(m); err != nil {
+			return err
+		}
+		if m.Vector == nil {
+			return nil // it is in the view, which holds nothing else
+		}
+	default:
+		return fmt.Errorf("%w: operation %d is neither upsert nor delete", lockstep.ErrInvalid, m.Op)
 	}
-	return fmt.Errorf("%w: operation %d is neither upsert nor delete", lockstep.ErrInvalid, m.Op)
+	if !c.asked.Has(m.Collection, m.Record.ID) {
+		return fmt.Errorf("%w: the unit did not ask for this record, and nobody knows what is there", lockstep.ErrInvalid)
+	}
+	return nil
 }
 
 func (c *checker) upsert(m *lockstep.Mutation) error {

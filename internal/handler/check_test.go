@@ -26,16 +26,28 @@ func TestCheckMutations(t *testing.T) {
 	one := func(change func(*lockstep.Mutation)) []lockstep.Mutation {
 		return []lockstep.Mutation{good(change)}
 	}
+	asked := CoverOf([]RecordRange{
+		{Collection: "lines", ID: "IMAGE#1#RECEIPT#00001", Prefix: true},
+		{Collection: "lines", ID: "z"},
+		{Collection: "lines", ID: "only lines"},
+		{Collection: "words", ID: "IMAGE#1#RECEIPT#00001", Prefix: true},
+		{Collection: "words", ID: "z"},
+	})
 	other := good(func(m *lockstep.Mutation) { m.Record.ID, m.Vector = "z", []float32{1, 2, 3} })
 	tests := map[string]struct {
 		muts []lockstep.Mutation
 		dims map[lockstep.Collection]int
 		rule string // "" when the answer is good
 	}{
-		"nothing":               {},
-		"update without vector": {muts: one(nil)},
-		"update with vector":    {muts: one(func(m *lockstep.Mutation) { m.Vector = []float32{1, 2, 3} })},
-		"delete of the unknown": {muts: one(func(m *lockstep.Mutation) { m.Op, m.Record.ID = lockstep.Delete, "other" })},
+		"nothing":                          {},
+		"update without vector":            {muts: one(nil)},
+		"update with vector":               {muts: one(func(m *lockstep.Mutation) { m.Vector = []float32{1, 2, 3} })},
+		"delete of the unknown":            {muts: one(func(m *lockstep.Mutation) { m.Op, m.Record.ID = lockstep.Delete, "z" })},
+		"delete of what was not asked for": {muts: one(func(m *lockstep.Mutation) { m.Op, m.Record.ID = lockstep.Delete, "other" }), rule: "did not ask for"},
+		"upsert of what was not asked for": {muts: one(func(m *lockstep.Mutation) { m.Record.ID, m.Vector = "other", []float32{1, 2, 3} }), rule: "did not ask for"},
+		"asked for in another collection": {muts: one(func(m *lockstep.Mutation) {
+			m.Collection, m.Record.ID, m.Vector = "words", "only lines", []float32{1}
+		}), rule: "did not ask for"},
 		"several in any order":  {muts: []lockstep.Mutation{other, good(nil)}},
 		"undeclared collection": {muts: one(func(m *lockstep.Mutation) { m.Collection = "rows" }), rule: "does not declare"},
 		"builtin collection":    {muts: one(func(m *lockstep.Mutation) { m.Collection = lockstep.Parked }), rule: "does not declare"},
@@ -66,7 +78,7 @@ func TestCheckMutations(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := CheckMutations(desc, unit, tt.muts, tt.dims)
+			err := CheckMutations(desc, unit, asked, tt.muts, tt.dims)
 			if tt.rule == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -21,7 +21,8 @@ type Handler interface {
 	// Reads says what Plan will need for these messages, which all have one Group.
 	// It must not fail and must not depend on anything but its argument.
 	Reads(messages []lockstep.Message) Reads
-	// Plan answers with the mutations the unit causes. An error parks the unit's
+	// Plan answers with the mutations the unit causes, of no other records than Reads asked
+	// for: see CheckMutations. An error parks the unit's
 	// messages; nothing of it is applied. Plan must not keep or change the unit.
 	Plan(ctx context.Context, unit Unit) ([]lockstep.Mutation, error)
 }

@@ -86,6 +86,9 @@ func (r *Release) describe(now time.Time) string {
 	}
 	if r.Phase.Final() {
 		fmt.Fprintf(&b, "release %s of %s%s: %s\n", r.ID, r.Candidate, attempt, r.endWords())
+		if a := r.Alarm; a != nil {
+			fmt.Fprintf(&b, "  ALARM since %s: %s\n", clockTime(a.At), a.Reason)
+		}
 		return b.String()
 	}
 	fmt.Fprintf(&b, "release %s of %s%s: step %d of %d, %s at %s: %s\n",

@@ -31,6 +31,7 @@ const (
 	KindGlass     Kind = "break-glass"        // two people open a gate
 	KindCarried   Kind = "carried"            // the pending effects are carried out
 	KindEvidence  Kind = "evidence"           // the evidence so far is kept
+	KindAlarm     Kind = "alarm"              // a promoted candidate has got worse
 	KindJail      Kind = "quarantine"         // a revision is refused from now on
 	KindUnjail    Kind = "release-quarantine" // and no longer
 	KindFreeze    Kind = "freeze"             // the line is stopped
@@ -173,10 +174,22 @@ func (r *Release) check(environment string) error {
 		return fmt.Errorf("%w phase %.80q in a step of kind %s", lockstep.ErrInvalid, r.Phase, r.Current().Kind)
 	case r.Phase.Final() != (r.Ending != nil):
 		return fmt.Errorf("%w phase %s: an ending belongs to a release that is over, and to no other", lockstep.ErrInvalid, r.Phase)
+	case r.Alarm != nil && (!r.Phase.Final() || r.Alarm.Guard == "" || r.Alarm.At.IsZero()):
+		return fmt.Errorf("%w alarm %+v in phase %s: it belongs to a release that is over", lockstep.ErrInvalid, *r.Alarm, r.Phase)
 	case r.Weight > All || (r.Weight > 0 && !r.Phase.Serves()):
 		return fmt.Errorf("%w weight %d in phase %s", lockstep.ErrInvalid, r.Weight, r.Phase)
 	case len(r.Evidence) > MaxEvidence:
 		return fmt.Errorf("%w evidence of %d bytes, at most %d", lockstep.ErrInvalid, len(r.Evidence), MaxEvidence)
+	}
+	if r.Halt != nil {
+		if err := r.Halt.Culprit.check(len(r.Plan.Steps)); err != nil {
+			return err
+		}
+	}
+	if r.Ending != nil {
+		if err := r.Ending.Culprit.check(len(r.Plan.Steps)); err != nil {
+			return err
+		}
 	}
 	return checkMix(r.Seen.Mix)
 }

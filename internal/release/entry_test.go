@@ -77,6 +77,8 @@ func TestEveryFieldOfTheFormatIsDocumented(t *testing.T) {
 		exampleEntry(t).State, promoted, aborted, superseding,
 		must(t)(Approve(in(t, PhasePromote), by("bert", 71*time.Minute))), must(t)(Freeze(promoted, by("anna", 0), at(time.Hour))),
 		step(t, in(t, PhaseCanary), seen(func(o *Observation) { o.Evidence = json.RawMessage("1"); o.Verdict = NoData }), time.Minute, KindEvidence),
+		step(t, in(t, PhaseCanary), seen(func(o *Observation) { o.Verdict, o.Culprit = Bad, &Culprit{Source: FromGuard, Name: "x"} }), time.Minute, KindAbort),
+		step(t, promotedAndCarried(t), Observation{Alarm: &Alarm{Guard: "g", Reason: "r"}}, 74*time.Minute, KindAlarm),
 	} {
 		all = append(all, marshal(t, s)...)
 	}
@@ -94,7 +96,7 @@ func TestEveryFieldOfTheFormatIsDocumented(t *testing.T) {
 	}
 	for _, k := range []Kind{
 		KindAdopt, KindStart, KindAdvance, KindPromote, KindAbort, KindRetry, KindPause, KindResume, KindHold, KindLift, KindExpire, KindApprove,
-		KindRisk, KindGlass, KindCarried, KindEvidence, KindJail, KindUnjail, KindFreeze, KindUnfreeze, KindRestore, KindSettle,
+		KindRisk, KindGlass, KindCarried, KindEvidence, KindAlarm, KindJail, KindUnjail, KindFreeze, KindUnfreeze, KindRestore, KindSettle,
 	} {
 		if !bytes.Contains(page, []byte("`"+string(k)+"`")) {
 			t.Errorf("kind %s is not in the page", k)

@@ -35,6 +35,7 @@ func Next(s State, seen Observation, now time.Time) Decision {
 		n.abort,    // from any step, halted or not
 		n.carry,    // what the ledger asks for and nobody has done yet
 		n.thaw,     // a stop that has run out
+		n.watch,    // a promoted candidate gets worse
 		n.idle,     // nothing under way
 		n.stand,    // paused or expired: a person's turn
 		n.hold,     // a guard stops it
@@ -133,7 +134,11 @@ func (n next) abort() (Decision, bool) {
 			t.Before = []Effect{r.fence(byItself, t.Entry.Reason)}
 		}
 		r.record(n.seen)
-		r.end(PhaseAborted, n.ending(cause.outcome, cause.reason))
+		ending := n.ending(cause.outcome, cause.reason)
+		if cause.outcome == RolledBack || cause.outcome == Unfit {
+			ending.Culprit = n.seen.Culprit.at(r.Step)
+		}
+		r.end(PhaseAborted, ending)
 		if cause.outcome == RolledBack {
 			s.quarantine(Quarantined{Revision: r.Candidate, By: byItself, Reason: t.Entry.Reason, At: n.now})
 		}
@@ -194,7 +199,7 @@ func (n next) hold() (Decision, bool) {
 	}
 	return n.act(KindHold, why, func(t *Transition, s *State) {
 		s.Release.record(n.seen)
-		s.Release.halt(Halt{Kind: Held, By: byItself, Reason: t.Entry.Reason, At: n.now})
+		s.Release.halt(Halt{Kind: Held, By: byItself, Reason: t.Entry.Reason, At: n.now, Culprit: n.seen.Culprit.at(s.Release.Step)})
 	}), true
 }
 

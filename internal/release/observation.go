@@ -40,6 +40,7 @@ type Observation struct {
 	Risks     []OpenRisk // what preflight leaves open; those accepted do no harm
 	Verdict   Health     // of all guards together
 	Reasons   []string   // behind Verdict and Preflight, in words
+	Culprit   *Culprit   // what says so when one of them is Bad or Hold; nil: not known. Step is set by Next
 	Stable    Health     // whether stable can run
 	Seen      Seen       // since Release.StepSince, in this attempt
 	// Quarantined is why the candidate is quarantined in another environment; "" when
@@ -53,6 +54,9 @@ type Observation struct {
 	Head      uint64          // newest version of the index
 	Frozen    Window          // by the calendar, at the time of the observation
 	Evidence  json.RawMessage // of the analysis, to be kept; nil keeps what there is
+	// Alarm says how a candidate that was promoted has got worse since; nil: it has not.
+	// Guard and Reason count.
+	Alarm *Alarm
 }
 
 func (o Observation) fencedWhy() []string {

@@ -79,6 +79,8 @@ type Release struct {
 	Risks     []Risk     `json:"risks,omitempty"`
 	Glass     []Glass    `json:"glass,omitempty"`
 	Ending    *Ending    `json:"ending,omitempty"` // set when it is over
+	// Alarm is the first fault that was found after the promotion, if any.
+	Alarm *Alarm `json:"alarm,omitempty"`
 
 	// Evidence belongs to whoever analyses; nothing here reads it. It lives as long as
 	// the candidate's content does, across retries.
@@ -98,10 +100,11 @@ const (
 
 // Halt is why a release stands still. Its clock stands as well.
 type Halt struct {
-	Kind   HaltKind  `json:"kind"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
+	Kind    HaltKind  `json:"kind"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+	Culprit *Culprit  `json:"culprit,omitempty"` // of a hold, when it is known
 }
 
 // Seen is what was observed since a step began.
@@ -142,6 +145,15 @@ type Ending struct {
 	By      string    `json:"by"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	Culprit *Culprit  `json:"culprit,omitempty"` // of one that was found bad, when it is known
+}
+
+// Alarm says that a candidate that was promoted has got worse than what it was promoted
+// with. It takes nothing back: with no other arm left to compare with, a person decides.
+type Alarm struct {
+	Guard  string    `json:"guard"` // of the analysis
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 func releaseID(environment string, number uint64) string {
@@ -211,6 +223,10 @@ func (r *Release) clone() Release {
 	if r.Ending != nil {
 		e := *r.Ending
 		c.Ending = &e
+	}
+	if r.Alarm != nil {
+		a := *r.Alarm
+		c.Alarm = &a
 	}
 	c.Passed = slices.Clone(r.Passed)
 	c.Approvals = slices.Clone(r.Approvals)

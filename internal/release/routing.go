@@ -57,6 +57,7 @@ type Routing struct {
 	Allow     []string
 	Deny      []string // both sorted
 	Forced    string   // revision ID; "" unless somebody forces it
+	Watch     string   // the trial that units of stable are counted for after its promotion; "": none
 }
 
 // RoutingOf returns the routing that entry number with that state asks for. Forced
@@ -70,6 +71,9 @@ func RoutingOf(number uint64, s State, forced string) Routing {
 	}
 	live := s.Live()
 	if live == nil {
+		if w := s.Watched(); w != nil {
+			r.Watch = w.WatchName()
+		}
 		return r
 	}
 	r.Release, r.Attempt, r.Phase = live.ID, live.Attempt, live.Phase

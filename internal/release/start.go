@@ -116,7 +116,7 @@ func Retry(s State, by Order, req Request) (Transition, error) {
 		return Transition{}, refuse("retry release "+r.ID, "its candidate is stable already", "")
 	}
 	r.Attempt++
-	r.Halt, r.Ending, r.Passed, r.Glass, r.Full = nil, nil, nil, nil, Clock{}
+	r.Halt, r.Ending, r.Alarm, r.Passed, r.Glass, r.Full = nil, nil, nil, nil, nil, Clock{}
 	if err := t.launch("retry release "+r.ID, req, by); err != nil {
 		return Transition{}, err
 	}

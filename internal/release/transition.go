@@ -44,6 +44,15 @@ type Transition struct {
 	Entry  Entry
 }
 
+// WithEvidence returns the transition with the evidence as it is now, which a person's order
+// does not know of. What no entry could hold is left out.
+func (t Transition) WithEvidence(e json.RawMessage) Transition {
+	if r := t.Entry.State.Release; r != nil {
+		r.keepEvidence(e)
+	}
+	return t
+}
+
 // open begins a transition from a copy of s.
 func open(s State, by Order, kind Kind) (Transition, error) {
 	if err := by.check(); err != nil {
@@ -141,7 +150,5 @@ func (r *Release) record(seen Observation) {
 			r.Seen.Mix = append(r.Seen.Mix, e)
 		}
 	}
-	if e := seen.Evidence; e != nil && len(e) <= MaxEvidence && json.Valid(e) {
-		r.Evidence = e
-	}
+	r.keepEvidence(seen.Evidence)
 }

@@ -48,18 +48,18 @@ const (
 // returns what was done. It looks for a cancellation, too; executing a plan that was
 // stopped half-way ends it, so that nobody waits for it. Errors: ErrTooEarly,
 // ErrCancelled; ErrNotFound when there is no such plan.
-func Execute(ctx context.Context, log *version.Log, n uint64, now time.Time) (Done, error) {
+func Execute(ctx context.Context, log *version.Log, n uint64, now time.Time, inUse InUse) (Done, error) {
 	if err := ctx.Err(); err != nil {
 		return Done{}, err
 	}
-	d, err := execute(ctx, log, n, now)
+	d, err := execute(ctx, log, n, now, inUse)
 	if err != nil {
 		return d, fmt.Errorf("execute collection %d: %w", n, err)
 	}
 	return d, nil
 }
 
-func execute(ctx context.Context, log *version.Log, n uint64, now time.Time) (Done, error) {
+func execute(ctx context.Context, log *version.Log, n uint64, now time.Time, inUse InUse) (Done, error) {
 	s := log.Store()
 	p, err := ReadPlan(ctx, s, n)
 	if err != nil {
@@ -79,7 +79,7 @@ func execute(ctx context.Context, log *version.Log, n uint64, now time.Time) (Do
 	if err := writeNote(ctx, s, gcKey(n, gcBegin), note{Format: planFormat, At: now.UTC()}); err != nil {
 		return Done{}, err
 	}
-	m, err := look(ctx, log, p.Policy, now)
+	m, err := look(ctx, log, p.Policy, now, inUse)
 	if err != nil {
 		return Done{}, err
 	}

@@ -20,22 +20,24 @@ type mark struct {
 	tree   *tree
 	pins   []Pin
 	modified,
-	objects map[string]blob.Meta // entries; deltas, base parts, imports and pins
+	objects map[string]blob.Meta // entries; deltas, base parts, imports, pins and comparisons
 
 	present  map[base.ID]bool // bases with a manifest
 	newestOf map[string]uint64
 
-	low      uint64 // the lowest entry that must stay
-	roots    int
-	bases    map[base.ID]bool
-	deltas   map[string]bool // of the entries from low on
-	imports  imports
-	warnings []string
-	frozen   bool // a root cannot be rebuilt as it is: take nothing more from it
+	low     uint64 // the lowest entry that must stay
+	roots   int
+	bases   map[base.ID]bool
+	deltas  map[string]bool // of the entries from low on
+	imports imports
+	// oldShadows are the ledgers of comparisons that can go.
+	oldShadows map[string]bool
+	warnings   []string
+	frozen     bool // a root cannot be rebuilt as it is: take nothing more from it
 }
 
 // look reads the whole store once and works out what must stay.
-func look(ctx context.Context, log *version.Log, p Policy, now time.Time) (*mark, error) {
+func look(ctx context.Context, log *version.Log, p Policy, now time.Time, inUse InUse) (*mark, error) {
 	m := &mark{policy: p, present: map[base.ID]bool{}, bases: map[base.ID]bool{}}
 	var err error
 	if m.now, err = storeTime(ctx, log.Store(), now); err != nil {
@@ -52,7 +54,10 @@ func look(ctx context.Context, log *version.Log, p Policy, now time.Time) (*mark
 	if m.modified, err = listed(ctx, log.Store(), version.LogPrefix+"/"); err != nil {
 		return nil, err
 	}
-	if m.objects, err = listed(ctx, log.Store(), deltaPrefix, base.Prefix, version.ImportPrefix, pinPrefix); err != nil {
+	if m.objects, err = listed(ctx, log.Store(), deltaPrefix, base.Prefix, version.ImportPrefix, pinPrefix, shadowPrefix); err != nil {
+		return nil, err
+	}
+	if err := m.markShadows(ctx, inUse); err != nil {
 		return nil, err
 	}
 	if m.tree, err = readTree(ctx, log); err != nil {

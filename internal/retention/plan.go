@@ -28,6 +28,7 @@ const (
 	OrphanBase   Reason = "orphan: part of an unfinished base"
 	OldImport    Reason = "import of a message that no kept version holds"
 	OldPin       Reason = "pin that was replaced or has run out"
+	OldShadow    Reason = "comparison of a release that is long over"
 )
 
 // Plan is what one collection would delete, and why.
@@ -77,7 +78,7 @@ func gcKey(n uint64, suffix string) string { return fmt.Sprintf("%s%020d%s", gcP
 // MakePlan looks what could be deleted at now, or at the store's time when that is
 // earlier, and changes nothing but a hint. The result is a dry run until Store.
 // ErrCorrupt when the log or a pin is damaged: then nothing is safe to delete.
-func MakePlan(ctx context.Context, log *version.Log, policy Policy, now time.Time) (Plan, error) {
+func MakePlan(ctx context.Context, log *version.Log, policy Policy, now time.Time, inUse InUse) (Plan, error) {
 	if err := ctx.Err(); err != nil {
 		return Plan{}, err
 	}
@@ -85,7 +86,7 @@ func MakePlan(ctx context.Context, log *version.Log, policy Policy, now time.Tim
 	if err != nil {
 		return Plan{}, err
 	}
-	m, err := look(ctx, log, policy, now)
+	m, err := look(ctx, log, policy, now, inUse)
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan a collection: %w", err)
 	}
@@ -174,6 +175,9 @@ func deletable(key string) bool {
 	if blob.CheckKey(key) != nil {
 		return false
 	}
+	if strings.HasPrefix(key, shadowPrefix) {
+		return shadowOf(key) != ""
+	}
 	for _, prefix := range []string{version.LogPrefix + "/", deltaPrefix, base.Prefix, version.ImportPrefix, pinPrefix} {
 		if strings.HasPrefix(key, prefix) {
 			return true
@@ -207,6 +211,8 @@ func (m *mark) dead() []Item {
 		switch id, _, isBase := base.ParseKey(o.Key); {
 		case retired[o.Key]:
 			add(o, RetiredDelta)
+		case strings.HasPrefix(o.Key, shadowPrefix):
+			add(o, OldShadow)
 		case !orphan:
 		case strings.HasPrefix(o.Key, deltaPrefix):
 			add(o, OrphanDelta)
@@ -264,6 +270,8 @@ func (m *mark) live(o blob.Meta) bool {
 		return m.imports.live(o.Key)
 	case strings.HasPrefix(o.Key, pinPrefix):
 		return m.livePin(o.Key)
+	case strings.HasPrefix(o.Key, shadowPrefix):
+		return !m.oldShadows[shadowOf(o.Key)]
 	}
 	return true
 }

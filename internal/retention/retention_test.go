@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func collect(t *testing.T, w *versiontest.World, p Policy) Done {
 	t.Helper()
 	plan := stored(t, w, p)
 	w.Clock = w.Clock.Add(25 * time.Hour)
-	d, err := Execute(t.Context(), w.Log, plan.N, w.Clock)
+	d, err := Execute(t.Context(), w.Log, plan.N, w.Clock, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +48,7 @@ func collect(t *testing.T, w *versiontest.World, p Policy) Done {
 
 func stored(t *testing.T, w *versiontest.World, p Policy) Plan {
 	t.Helper()
-	plan, err := MakePlan(t.Context(), w.Log, p, w.Clock)
+	plan, err := MakePlan(t.Context(), w.Log, p, w.Clock, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,101 +308,6 @@ func TestADamagedNewestBaseCostsTimeAndNotData(t *testing.T) {
 	}
 }
 
-func TestAPinTakenBetweenPlanAndExecutionWins(t *testing.T) {
-	w, _ := aged(t)
-	plan := stored(t, w, Policy{})
-	p := Pin{Name: "known-good", Version: 4, Holder: "test", At: w.Clock}
-	if plan.Low <= 4 {
-		t.Fatalf("the plan keeps version 4: low %d", plan.Low)
-	}
-	if err := SetPin(t.Context(), w.Log, p); err != nil {
-		t.Fatal(err)
-	}
-	w.Clock = w.Clock.Add(25 * time.Hour)
-	if _, err := Execute(t.Context(), w.Log, plan.N, w.Clock); !errors.Is(err, ErrCancelled) {
-		t.Fatalf("executed: %v, want ErrCancelled", err)
-	}
-	collect(t, w, Policy{})
-	s := newState(t, w)
-	rebuild(t, w, s, 4)
-	rebuild(t, w, s, w.Head())
-	if err := RemovePin(t.Context(), w.Log, "known-good", "test", w.Clock); err != nil {
-		t.Fatal(err)
-	}
-	collect(t, w, Policy{})
-	if err := SetPin(t.Context(), w.Log, p); !errors.Is(err, version.ErrRetired) {
-		t.Errorf("pin a retired version: %v, want ErrRetired", err)
-	}
-}
-
-func TestAPinDoesNotCancelAPlanThatLeavesItAlone(t *testing.T) {
-	w, _ := aged(t)
-	plan := stored(t, w, Policy{})
-	if err := SetPin(t.Context(), w.Log, Pin{Name: "p", Version: w.Head(), Holder: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	w.Clock = w.Clock.Add(25 * time.Hour)
-	if _, err := Execute(t.Context(), w.Log, plan.N, w.Clock); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAPinDuringAnExecutionIsRefusedAndDoesNotStay(t *testing.T) {
-	w, mem := aged(t)
-	plan := stored(t, w, Policy{NoWait: true})
-	f := blobtest.NewFaulty(mem, func(op, key string) blobtest.Fault {
-		if op == "delete" {
-			return blobtest.FailBefore
-		}
-		return blobtest.None
-	})
-	killed := version.NewLog(f, ledger.Options{})
-	if _, err := Execute(t.Context(), killed, plan.N, w.Clock); !errors.Is(err, lockstep.ErrUnavailable) {
-		t.Fatalf("killed: %v", err)
-	}
-	// The base of version 2 is in the plan and still there, but may go any moment.
-	p := Pin{Name: "late", Version: 2, Base: "u0001", Holder: "test"}
-	if err := SetPin(t.Context(), w.Log, p); !errors.Is(err, ErrBusy) {
-		t.Fatalf("pin: %v, want ErrBusy", err)
-	}
-	if pins, err := Pins(t.Context(), w.Log); err != nil || len(pins) != 0 {
-		t.Errorf("pins %v, %v", pins, err)
-	}
-	if _, err := Execute(t.Context(), w.Log, plan.N, w.Clock); err != nil {
-		t.Fatal(err)
-	}
-	if err := SetPin(t.Context(), w.Log, p); !errors.Is(err, version.ErrRetired) {
-		t.Errorf("pin: %v, want ErrRetired", err)
-	}
-}
-
-func TestAnExpiredLeaseKeepsNothingAndItsObjectsGo(t *testing.T) {
-	w, mem := aged(t)
-	set := func(p Pin) {
-		if err := SetPin(t.Context(), w.Log, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set(Pin{Name: "lease-x", Version: 1, Holder: "test", Expires: w.Clock.Add(time.Hour), At: w.Clock})
-	if err := Renew(t.Context(), w.Log, "lease-x", w.Clock.Add(40*time.Hour), w.Clock); err != nil {
-		t.Fatal(err)
-	}
-	if d := collect(t, w, Policy{}); d.Low > 1 {
-		t.Errorf("a lease that holds was ignored: low %d", d.Low)
-	}
-	w.Clock = w.Clock.Add(17 * time.Hour)
-	if d := collect(t, w, Policy{}); d.Low <= 1 {
-		t.Errorf("a lease that ran out keeps low at %d", d.Low)
-	}
-	w.Clock = w.Clock.Add(20 * day)
-	if collect(t, w, Policy{}); len(keys(t, mem, "pin/")) != 0 {
-		t.Errorf("left: %v", keys(t, mem, "pin/"))
-	}
-	if err := Renew(t.Context(), w.Log, "lease-x", w.Clock, w.Clock); !errors.Is(err, lockstep.ErrNotFound) {
-		t.Errorf("renew what is gone: %v", err)
-	}
-}
-
 func TestAYoungOrphanStays(t *testing.T) {
 	w, mem := aged(t)
 	young := "delta/" + version.HashOf([]byte("in flight"))
@@ -433,7 +337,7 @@ func TestAnObjectWrittenAnewAfterThePlanIsSpared(t *testing.T) {
 	if err := mem.Create(t.Context(), orphan, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Execute(t.Context(), w.Log, plan.N, w.Clock)
+	d, err := Execute(t.Context(), w.Log, plan.N, w.Clock, nil)
 	if err != nil || d.Spared != 1 {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -466,10 +370,10 @@ func TestAPlanWaitsByTheStoresClock(t *testing.T) {
 	w, _ := aged(t)
 	plan := stored(t, w, Policy{})
 	ahead := w.Clock.Add(365 * day)
-	if _, err := Execute(t.Context(), w.Log, plan.N, ahead); !errors.Is(err, ErrTooEarly) || lockstep.HintOf(err) == "" {
+	if _, err := Execute(t.Context(), w.Log, plan.N, ahead, nil); !errors.Is(err, ErrTooEarly) || lockstep.HintOf(err) == "" {
 		t.Errorf("executed with a clock that is ahead: %v, want ErrTooEarly", err)
 	}
-	p, err := MakePlan(t.Context(), w.Log, Policy{}, ahead)
+	p, err := MakePlan(t.Context(), w.Log, Policy{}, ahead, nil)
 	if err != nil || p.Low != plan.Low || !p.At.Equal(w.Clock) {
 		t.Errorf("planned with a clock that is ahead: low %d at %s, %v", p.Low, p.At, err)
 	}
@@ -489,11 +393,11 @@ func TestExecutionGoesOnAfterACrashAnywhere(t *testing.T) {
 			}
 			return blobtest.None
 		})
-		if _, err := Execute(t.Context(), version.NewLog(f, ledger.Options{}), plan.N, w.Clock); err != nil {
+		if _, err := Execute(t.Context(), version.NewLog(f, ledger.Options{}), plan.N, w.Clock, nil); err != nil {
 			failed = true
 			w.Clock = w.Clock.Add(time.Hour)
 			rebuild(t, w, newState(t, w), w.Head())
-			if _, err := Execute(t.Context(), version.NewLog(mem, ledger.Options{}), plan.N, w.Clock); err != nil {
+			if _, err := Execute(t.Context(), version.NewLog(mem, ledger.Options{}), plan.N, w.Clock, nil); err != nil {
 				t.Fatalf("again: %v", err)
 			}
 		}
@@ -523,78 +427,15 @@ func TestADamagedLogOrMissingBaseStopsDeletion(t *testing.T) {
 	if err := mem.Delete(t.Context(), idOf(newest).ManifestKey()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := MakePlan(t.Context(), w.Log, Policy{}, w.Clock)
+	p, err := MakePlan(t.Context(), w.Log, Policy{}, w.Clock, nil)
 	if err != nil || p.Low != 1 || len(p.Warnings) == 0 || p.ByReason[OldBase].Objects != 0 {
 		t.Errorf("without the newest base: low %d, warnings %q, %v, %v", p.Low, p.Warnings, p.ByReason, err)
 	}
 	if err := mem.Delete(t.Context(), logKey(5)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := MakePlan(t.Context(), w.Log, Policy{}, w.Clock); err == nil {
+	if _, err := MakePlan(t.Context(), w.Log, Policy{}, w.Clock, nil); err == nil {
 		t.Error("a plan was made of a log with a hole")
-	}
-}
-
-func TestAPinOfABaseKeepsThatBaseOnly(t *testing.T) {
-	w, mem := aged(t)
-	if err := SetPin(t.Context(), w.Log, Pin{Name: "lease-state", Version: 2, Base: "u0001", Holder: "test", Expires: w.Clock.Add(100 * day)}); err != nil {
-		t.Fatal(err)
-	}
-	d := collect(t, w, Policy{})
-	if d.Low <= 3 || len(keys(t, mem, "base/00000000000000000002/u0001/")) != 2 {
-		t.Errorf("low %d, left %v", d.Low, keys(t, mem, "base/"))
-	}
-}
-
-func TestPinsAreListedRenewedAndRemoved(t *testing.T) {
-	w, mem := aged(t)
-	ctx := t.Context()
-	a := Pin{Name: "a", Version: 3, Holder: "test", Reason: "because", At: w.Clock}
-	b := Pin{Name: "lease-b", Version: 4, Holder: "test", Expires: w.Clock.Add(time.Minute), At: w.Clock}
-	for _, p := range []Pin{a, b} {
-		if err := SetPin(ctx, w.Log, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a.Version = 5
-	if err := SetPin(ctx, w.Log, a); err != nil {
-		t.Fatal(err)
-	}
-	b.Expires, b.At = w.Clock.Add(time.Hour), w.Clock.Add(2*time.Minute)
-	if err := Renew(ctx, w.Log, "lease-b", b.Expires, b.At); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Pins(ctx, w.Log)
-	if diff := cmp.Diff([]Pin{a, b}, got); diff != "" || err != nil {
-		t.Errorf("pins: %v (-want +got):\n%s", err, diff)
-	}
-	if err := mem.Create(ctx, pinKey("a", 3), nil); err != nil { // an empty body unpins
-		t.Fatal(err)
-	}
-	if err := RemovePin(ctx, w.Log, "lease-b", "test", w.Clock); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Pins(ctx, w.Log); err != nil || len(got) != 0 {
-		t.Errorf("pins left: %v, %v", got, err)
-	}
-	if err := RemovePin(ctx, w.Log, "lease-b", "test", w.Clock); !errors.Is(err, lockstep.ErrNotFound) {
-		t.Errorf("removed twice: %v", err)
-	}
-	for _, p := range []Pin{
-		{Name: "", Version: 1, Holder: "h"},
-		{Name: "../x", Version: 1, Holder: "h"},
-		{Name: "UPPER", Version: 1, Holder: "h"},
-		{Name: strings.Repeat("x", 101), Version: 1, Holder: "h"},
-		{Name: "x", Version: 0, Holder: "h"},
-		{Name: "x", Version: 1},
-		{Name: "lease-x", Version: 1, Holder: "h"},
-	} {
-		if err := SetPin(ctx, w.Log, p); !errors.Is(err, lockstep.ErrInvalid) {
-			t.Errorf("%+v: %v, want ErrInvalid", p, err)
-		}
-	}
-	if err := SetPin(ctx, w.Log, Pin{Name: "x", Version: 999, Holder: "h"}); !errors.Is(err, lockstep.ErrNotFound) || errors.Is(err, version.ErrRetired) {
-		t.Errorf("pin of a version to come: %v", err)
 	}
 }
 
@@ -611,7 +452,7 @@ func TestACollectionThatWasStoppedHalfWayBlocksNobody(t *testing.T) {
 	if err := SetPin(t.Context(), w.Log, p); !errors.Is(err, ErrBusy) {
 		t.Errorf("pin: %v, want ErrBusy", err)
 	}
-	if _, err := Execute(t.Context(), w.Log, plan.N, w.Clock); !errors.Is(err, ErrCancelled) {
+	if _, err := Execute(t.Context(), w.Log, plan.N, w.Clock, nil); !errors.Is(err, ErrCancelled) {
 		t.Errorf("execute: %v", err)
 	}
 	if err := SetPin(t.Context(), w.Log, p); err != nil {
@@ -628,11 +469,11 @@ func TestACancelledContextDoesNothing(t *testing.T) {
 	before := keys(t, mem, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, plan := MakePlan(ctx, w.Log, Policy{}, w.Clock)
+	_, plan := MakePlan(ctx, w.Log, Policy{}, w.Clock, nil)
 	_, store := Store(ctx, mem, Plan{})
 	_, read := ReadPlan(ctx, mem, 1)
 	_, plans := Plans(ctx, mem)
-	_, execute := Execute(ctx, w.Log, 1, w.Clock)
+	_, execute := Execute(ctx, w.Log, 1, w.Clock, nil)
 	_, pins := Pins(ctx, w.Log)
 	for i, err := range []error{
 		plan, store, read, plans, execute, pins, Cancel(ctx, mem, 1, w.Clock, ""), SetPin(ctx, w.Log, Pin{}),

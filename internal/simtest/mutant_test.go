@@ -49,7 +49,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a second look at the head", file: "compact/rebase.go",
-		old: "c.head, c.fresh = head, true", new: "c.head, c.fresh = head, !awake",
+		old: "c.moved(head)\n\tc.fresh = true", new: "c.moved(head)\n\tc.fresh = !awake",
 		found: "image before is not what was there|has its effect again|had an effect and should be|not what the messages make of it",
 	},
 	{

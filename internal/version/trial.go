@@ -2,10 +2,13 @@ package version
 
 import (
 	"cmp"
+	"encoding/hex"
 	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zeebo/blake3"
 )
 
 // Fenced is a trial that is over: its candidate may not write any more, whatever the
@@ -27,8 +30,36 @@ const MaxFenced = 32
 // itself, so that a unit counts exactly when it was published.
 type Trial struct {
 	Name string  `json:"name"` // of one attempt of one release
-	Arms []Units `json:"arms"`
+	Arms []Units `json:"arms,omitempty"`
+	// Keys says which keys went where, while the candidate decides for a share of them.
+	Keys *Keys `json:"keys,omitempty"`
 }
+
+// Keys are the partition keys that had work in an entry, by whom the routing gave them to,
+// whoever did it in the end. They are hashes (KeyHash) in order, at most MaxKeys together:
+// the least ones, so that where a key went has no say in whether it is listed.
+type Keys struct {
+	// Weight is the share of the keys that the candidate was to get, in basis points;
+	// absent when something besides the weight has decided, so that shares mean nothing.
+	Weight    *uint32  `json:"weight,omitempty"`
+	Candidate []string `json:"candidate,omitempty"`
+	Stable    []string `json:"stable,omitempty"`
+	More      int      `json:"more,omitempty"` // keys that are not listed
+}
+
+// MaxKeys bounds the lists of Keys. A key that is not listed is one of more than so many,
+// so that no key that has much of the work stays unseen.
+const MaxKeys = 64
+
+// KeyHash stands for a partition key in an entry: enough to tell keys apart, and not the
+// key itself, which may be personal.
+func KeyHash(key string) string {
+	b := make([]byte, 0, len(keyDomain)+len(key))
+	h := blake3.Sum256(append(append(b, keyDomain...), key...))
+	return hex.EncodeToString(h[:8])
+}
+
+const keyDomain = "lockstep/key/1 "
 
 // Units counts units of work of one revision and one class of size. A unit is what one
 // partition key had in one batch and a handler was asked about for the first time: what
@@ -41,6 +72,9 @@ type Units struct {
 	// that failed with both: bad data, which judges nobody; they are not among Units.
 	Bad  int `json:"bad,omitempty"`
 	Both int `json:"both,omitempty"`
+	// Alone counts those that failed while there was no other to ask; they are not among
+	// Units either.
+	Alone int `json:"alone,omitempty"`
 	// Took counts units by duration, in quarters of an octave: TookKey.
 	Took map[int]int `json:"took,omitempty"`
 	// Events counts messages by kind of event, so that a bake can tell what it has seen.
@@ -83,7 +117,7 @@ func (t *Trial) Add(u *Units) {
 		t.Arms = slices.Insert(t.Arms, i, Units{Revision: u.Revision, Class: u.Class, Took: map[int]int{}, Events: map[string]int{}})
 	}
 	a := &t.Arms[i]
-	a.Units, a.Bad, a.Both = a.Units+u.Units, a.Bad+u.Bad, a.Both+u.Both
+	a.Units, a.Bad, a.Both, a.Alone = a.Units+u.Units, a.Bad+u.Bad, a.Both+u.Both, a.Alone+u.Alone
 	for k, n := range u.Took {
 		a.Took[k] += n
 	}

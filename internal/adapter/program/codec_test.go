@@ -369,6 +369,7 @@ func TestTheExamplesOfTheProtocolPageAreSpoken(t *testing.T) {
 	if len(sent) != len(answers) || len(sent) < 4 {
 		t.Fatalf("%d requests, %d answers", len(sent), len(answers))
 	}
+	var asked handler.Cover
 	for i := range sent {
 		r := parseRequest([]byte(sent[i]))
 		var again []byte
@@ -394,8 +395,11 @@ func TestTheExamplesOfTheProtocolPageAreSpoken(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		if r.Request == requestReads {
+			asked = handler.CoverOf(a.reads.Records)
+		}
 		if r.Request == requestPlan && a.reported == nil {
-			if err := handler.CheckMutations(handler.Description{Collections: []handler.CollectionSpec{{Name: "texts"}}}, r.unit(), a.mutations, nil); err != nil {
+			if err := handler.CheckMutations(handler.Description{Collections: []handler.CollectionSpec{{Name: "texts"}}}, r.unit(), asked, a.mutations, nil); err != nil {
 				t.Error(err)
 			}
 		}

@@ -79,6 +79,9 @@ func TestEveryCheckFailsForABrokenHandler(t *testing.T) {
 		}), "follow the clock"},
 		{"every unit is planned purely", planning(func(unit, muts) (muts, error) { return nil, nil }), "nothing was checked"},
 		{"every unit is planned purely", planning(func(_ unit, m muts) (muts, error) { return append(m, m...), nil }), "batches of 1"},
+		{"every unit is planned purely", planning(func(_ unit, m muts) (muts, error) {
+			return append(m, lockstep.Mutation{Collection: "texts", Op: lockstep.Delete, Record: lockstep.Record{ID: "p9|z"}}), nil
+		}), "did not ask for"},
 		{"a cancelled context ends the plan", deaf{}, "want context.Canceled"},
 		{"unknown entities cause nothing", planning(func(_ unit, m muts) (muts, error) {
 			return append(m, lockstep.Mutation{Collection: "texts", Op: lockstep.Delete, Record: lockstep.Record{ID: "p9|z"}}), nil

@@ -173,7 +173,7 @@ func (x *Index) unit(ctx context.Context, all []lockstep.Message, at []int, outc
 	if err != nil {
 		return fmt.Errorf("%w: %w", errParked, err)
 	}
-	if err := handler.CheckMutations(desc, u, muts, x.dims()); err != nil {
+	if err := handler.CheckMutations(desc, u, handler.CoverOf(reads.Records), muts, x.dims()); err != nil {
 		return err
 	}
 	maps.Copy(x.Items, items)
@@ -195,7 +195,7 @@ func (x *Index) look(changed map[string]lockstep.MirrorItem, reads handler.Reads
 	for c, records := range x.Records {
 		for id, e := range records {
 			if slices.ContainsFunc(reads.Records, func(r handler.RecordRange) bool {
-				return r.Collection == c && (r.ID == id || r.Prefix && strings.HasPrefix(id, r.ID))
+				return r.Has(c, id)
 			}) {
 				v.Records[c] = append(v.Records[c], e.Record)
 			}

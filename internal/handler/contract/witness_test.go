@@ -44,7 +44,7 @@ func TestWitnessCatchesImpureHandlers(t *testing.T) {
 		}},
 		"Reads answers differently": {reads: func(_ []lockstep.Message, r handler.Reads) handler.Reads {
 			calls++
-			r.Records[0].ID += fmt.Sprint(calls)
+			r.Records = append(r.Records, handler.RecordRange{Collection: "texts", ID: fmt.Sprint(calls)})
 			return r
 		}},
 		"Reads changed its messages": {reads: func(ms []lockstep.Message, r handler.Reads) handler.Reads {

@@ -30,6 +30,7 @@ func (echo) Reads(ms []lockstep.Message) handler.Reads {
 	for _, m := range ms {
 		if m.Change.Entity == "TEXT" {
 			r.Items = append(r.Items, handler.ItemRange{Partition: m.Change.Key.Partition, SortPrefix: m.Change.Key.Sort})
+			r.Records = append(r.Records, handler.RecordRange{Collection: "texts", ID: m.Change.Key.RecordID()})
 		}
 	}
 	return r
