@@ -17,7 +17,9 @@ import (
 
 // DemoCandidate returns the revision that the demonstration tries to release: receipts@2
 // after a migration in which somebody lost an encoding, so that it fails on names that are
-// not plain ASCII. Nothing that was recorded before has any: preflight cannot find it.
+// not plain ASCII, and mixed up two states of labels, so that what it does not fail on it
+// writes wrongly. Nothing that was recorded before has such a name, and stable goes on from
+// such a label: preflight cannot find it.
 func DemoCandidate() handler.Handler {
 	return migrated{receipt.V2(receipt.V2Config{})}
 }
@@ -33,17 +35,27 @@ func (m migrated) Describe() handler.Description {
 
 var errDemo = errors.New(`UnicodeEncodeError: 'ascii' codec can't encode character '\xe9' in position 3`)
 
-// Plan fails where the migration went wrong, and is receipts@2 everywhere else.
+// Plan fails or is wrong where the migration went wrong, and is receipts@2 everywhere else.
 func (m migrated) Plan(ctx context.Context, u handler.Unit) ([]lockstep.Mutation, error) {
 	for i := range u.Messages {
 		if strings.Contains(u.Messages[i].Change.New.Str(merchantName), "é") {
 			return nil, errDemo
 		}
 	}
-	return m.Handler.Plan(ctx, u)
+	muts, err := m.Handler.Plan(ctx, u)
+	for i := range muts {
+		r := &muts[i].Record
+		if v, ok := r.Metadata.Get(labelStatus); ok && v.Str() == "validated" {
+			r.Metadata = r.Metadata.With(labelStatus, lockstep.String("unvalidated"))
+		}
+	}
+	return muts, err
 }
 
-const merchantName = "merchant_name"
+const (
+	merchantName = "merchant_name"
+	labelStatus  = "label_status"
+)
 
 // abroad is an event after the shops have begun to open abroad: a changed merchant has a
 // name with an accent.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"lockstep/internal/branch"
 	"lockstep/internal/compact"
@@ -72,4 +73,33 @@ func (a *App) FollowerPosition(ctx context.Context) (FollowerStatus, error) {
 func HasFollower(cfg config.Config, s *Store, look func(string) (string, error)) bool {
 	f, err := openFollower(cfg, s, look)
 	return err != nil || f.Target != nil // one that cannot be opened is one all the same
+}
+
+// followWithin is how long the follower of a running server may take to come along.
+const followWithin = time.Minute
+
+// Followed waits until the server's follower holds the newest version of now. ErrUnavailable:
+// it does not get there in time; it goes on by itself.
+func (s *Server) Followed(ctx context.Context) error {
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	late := time.NewTimer(followWithin)
+	defer late.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		st := s.FollowerStatus()
+		if st.Version >= head.Number() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late.C:
+			return fmt.Errorf("the follower is at version %d of %d: %w: %s", st.Version, head.Number(), lockstep.ErrUnavailable, st.Error)
+		case <-look.C:
+		}
+	}
 }

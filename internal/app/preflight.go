@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"lockstep/internal/handler"
@@ -55,7 +56,7 @@ func (c *Control) preflight(ctx context.Context, s release.State) (release.Healt
 		return unfit(fmt.Sprintf("the key of the table is %+v for stable and %+v for the candidate: they do not mean the same keys", from.Key, to.Key))
 	}
 	out := &cleared{}
-	if err := c.room(ctx, out); err != nil {
+	if err := errors.Join(c.room(ctx, out), c.drilled(ctx, out)); err != nil {
 		return release.NoData, nil, nil, err
 	}
 	proven, err := c.rehearse(ctx, s, stable, newPatient(candidate, c.cfg.Release.Budget), out)

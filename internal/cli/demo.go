@@ -25,8 +25,8 @@ func (c *session) demo() *cobra.Command {
 		Short:   "Play a day of a synthetic receipt table and look at what became of it",
 		Long: `Invents a table of receipts with embeddings, plays its stream into versions, edits
 it, goes back to an earlier version and forward again. Then it releases a revision
-that turns out to be bad, and shows how it is caught and taken back. It says what to
-look at next. Nothing leaves this machine, and nothing but the data directory is written.`,
+that turns out to be bad, and shows how it is caught, how code and data are taken back
+and proven, and writes the report of the incident. It says what to look at next. Nothing leaves this machine, and nothing but the data directory is written.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runDemo(cmd.Context(), opts) },
 	}
@@ -48,6 +48,7 @@ type story struct {
 	Same      bool             `json:"same_digest_after_replay"`
 	Digest    string           `json:"digest"`
 	Release   *app.DemoRelease `json:"release,omitempty"`
+	Rollback  *demoRollback    `json:"rollback,omitempty"`
 	Status    app.Status       `json:"status"`
 }
 
@@ -132,7 +133,10 @@ func (c *session) playRelease(ctx context.Context, a *app.App, files app.DemoFil
 	fmt.Fprintln(c.env.Stderr, "releasing a migrated revision while edits go on: a quarter of the keys first")
 	played, err := files.PlayRelease(ctx, a, func(line string) { fmt.Fprintln(c.env.Stderr, line) })
 	s.Release = &played
-	return err
+	if err != nil {
+		return err
+	}
+	return c.playRollback(ctx, a, s)
 }
 
 func (c *session) playFile(ctx context.Context, a *app.App, name string) (app.Ingested, error) {
@@ -157,9 +161,12 @@ func printStory(w io.Writer, s story) {
 	if s.Release != nil {
 		printDemoRelease(w, s.Release)
 	}
+	if s.Rollback != nil {
+		printDemoRollback(w, s.Rollback)
+	}
 	printStatus(w, s.Status)
 	fmt.Fprintf(w, "\nLook at it:\n")
-	for _, cmd := range []string{"log", "diff %[2]d %[3]d", "get words --limit 2", "status", "verify"} {
+	for _, cmd := range []string{"log", "diff %[2]d %[3]d", "get words --limit 2", "status", "verify", "rollback checklist", "incident show"} {
 		fmt.Fprintf(w, "  lockstep "+cmd+" --data %[1]s\n", s.Directory, s.Reset, s.Status.Version)
 	}
 	if s.Status.Follower.Advice == "" {

@@ -36,7 +36,7 @@ Chroma, no git and no deployment: the store and this program are enough.`,
   lockstep rollback undo prod-3 --yes`,
 	}
 	cmd.AddCommand(c.rollbackPlan(), c.rollbackRun(), c.rollbackStatus(), c.rollbackResume(), c.rollbackSkip(), c.rollbackUndo(),
-		c.rollbackList(), c.rollbackChecklist(), c.rollbackSign())
+		c.rollbackList(), c.rollbackChecklist(), c.rollbackSign(), c.rollbackDrill())
 	return cmd
 }
 

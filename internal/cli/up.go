@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"lockstep/internal/app"
+	"lockstep/internal/app/recovery"
 	"lockstep/internal/web"
 )
 
@@ -78,9 +80,19 @@ func (c *session) runUp(ctx context.Context, listen string) (err error) {
 	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(engine) })
+	g.Go(func() error { return c.attendant(s).Run(engine) })
 	g.Go(func() error {
 		defer stop()
 		return web.Serve(gctx, l, web.Handler(s, web.Options{Now: c.env.Now, Token: token, Log: c.logger()}))
 	})
 	return g.Wait()
+}
+
+// attendant is what the server does about incidents.
+func (c *session) attendant(s *app.Server) *recovery.Attendant {
+	a := &recovery.Assembly{Control: s.Control, Config: s.Config, Workplace: recovery.Serving{Server: s}, Actor: c.who(), Now: c.env.Now, Getenv: c.env.Getenv}
+	if s.FollowerStatus().Advice == "" {
+		a.Position, a.Follow = s.FollowerPosition, s.Followed
+	}
+	return &recovery.Attendant{Assembly: a, Desk: recovery.NewDesk(s.Control, s.Config, a.Secrets()), Log: c.logger(), Every: max(s.Config.Release.Watch, time.Second)}
 }

@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(driverEnv); spec != "" {
 		os.Exit(drive(context.Background(), spec))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if unbuild() != nil && code == 0 {
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // index is everything that a store holds at its newest version.

@@ -95,12 +95,7 @@ type server struct {
 func newServer(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{bin: filepath.Join(dir, "lockstep"), data: filepath.Join(dir, "data"), config: filepath.Join(dir, "lockstep.yaml")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.bin, "./cmd/lockstep")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	s := &server{bin: built(t), data: filepath.Join(dir, "data"), config: filepath.Join(dir, "lockstep.yaml")}
 	imports := filepath.Join(dir, "imports")
 	config := fmt.Sprintf("version: 1\nimports: {directory: %q}\nfollower: {chroma: {enabled: \"off\"}}\n", imports)
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
@@ -113,6 +108,39 @@ func newServer(t *testing.T) *server {
 		}
 	})
 	return s
+}
+
+var (
+	buildOnce sync.Once
+	buildDir  string
+	errBuild  error
+)
+
+// built returns the program, which is built once for all tests that run it; TestMain
+// removes it.
+func built(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		if buildDir, errBuild = os.MkdirTemp("", "crashtest-"); errBuild != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-o", filepath.Join(buildDir, "lockstep"), "./cmd/lockstep")
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			errBuild = fmt.Errorf("build: %w\n%s", err, out)
+		}
+	})
+	if errBuild != nil {
+		t.Fatal(errBuild)
+	}
+	return filepath.Join(buildDir, "lockstep")
+}
+
+func unbuild() error {
+	if buildDir == "" {
+		return nil
+	}
+	return os.RemoveAll(buildDir)
 }
 
 func (s *server) command(ctx context.Context, args ...string) *exec.Cmd {

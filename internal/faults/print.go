@@ -29,12 +29,12 @@ func (r *Row) sentence() string {
 // Print writes the table for people.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FAULT\tKIND\tENDED\tBY\tIN\tUNITS\tHARMED\tEXPOSED\t")
+	fmt.Fprintln(t, "FAULT\tKIND\tENDED\tBY\tIN\tUNITS\tHARMED\tEXPOSED\tWRONG AFTER\tCLEAN\tEQUAL\tUNGUARDED\t")
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		res := &row.Result
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", row.Fault.ID, row.Fault.Kind, res.Ended, dash(res.By), dash(res.Step),
-			res.Units, harmWords(res), exposedWords(res), row.Note)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", row.Fault.ID, row.Fault.Kind, res.Ended, dash(res.By), dash(res.Step),
+			res.Units, harmWords(res), exposedWords(res), backWords(res.Back), unguardedWords(res.Unguarded), row.Note)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (r *Report) Print(w io.Writer) error {
 	if r.Shadow {
 		shadow = "with a shadow step"
 	}
-	_, err := fmt.Fprintf(w, "\n%d faults, released %s: %d as declared, %d not\n", len(r.Rows), shadow, len(r.Rows)-r.Failed(), r.Failed())
+	_, err := fmt.Fprintf(w, "\n%d faults, released %s: %d as declared, %d not\n%s", len(r.Rows), shadow, len(r.Rows)-r.Failed(), r.Failed(), r.backSummary())
 	return err
 }
 
@@ -137,7 +137,14 @@ a good stable (` + "`receipts@2`" + `), with the steps preflight, shadow, canary
 release ended, by which guard and in which step; how many units the candidate decided; how many published records differ from
 what stable alone would have made of the same messages (` + "`HARMED`" + `, counted at the moment the release is over against a second fold by an
 independent model); and the time from the candidate's first bad effect to the last version that it decided in (` + "`EXPOSED`" + `).
-The command ends with status 1 when a row is not as declared here.
+
+Then what the bad candidate decided is taken back, and it is printed how many records still differ from that model (` + "`WRONG AFTER`" + `: none, whatever
+the fault), how long it took from the command to data that is clean (` + "`CLEAN`" + `), and whether the digest of the index is the one of its
+counterfactual, for which stable handles the whole history again on a branch (` + "`EQUAL`" + `: yes, whatever the fault). "-" stands where nothing bad
+was released, and for the time where the candidate had decided nothing. Since most are stopped before they decide anything, each bad handler is also
+let loose where nobody looks, on three keys in four of a small index, for five batches and one more of stable upon what it left: ` + "`UNGUARDED`" + ` says how
+many records it harmed there and how many of them are wrong after it was taken back, record by record against a second index in which stable
+alone was given the same messages, with a proof and an equal digest as well. The command ends with status 1 when a row is not as declared here.
 
 - **From**: "general", or a commit, or a section or row (11.n) of the account of the legacy pipeline and its migration.
 - **In shadow**: visible when the answers to the same input differ from stable's. Such a fault may harm nothing in a release with a shadow step.

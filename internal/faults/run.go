@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"lockstep/internal/config"
@@ -119,6 +120,7 @@ func Run(ctx context.Context, opts Options, ids ...string) (Report, error) {
 		return rep, err
 	}
 	rep.Shadow = shadow == compared
+	free := unguarded{opts: opts}
 	for i := range list {
 		f := &list[i]
 		if f.ID == healthyPython && opts.Python == "" {
@@ -128,6 +130,9 @@ func Run(ctx context.Context, opts Options, ids ...string) (Report, error) {
 		res, err := f.release(ctx, opts, shadow)
 		if err != nil {
 			return rep, fmt.Errorf("fault %s: %w", f.ID, err)
+		}
+		if res.Unguarded, err = free.takeBack(ctx, f); err != nil {
+			return rep, fmt.Errorf("fault %s, unguarded: %w", f.ID, err)
 		}
 		row := Row{Fault: *f, Result: res}
 		row.judge(shadow)
@@ -145,7 +150,7 @@ func (f *Fault) release(ctx context.Context, opts Options, shadow shadowing) (re
 		// both again would lag behind every batch and see nothing of it in the end.
 		shadow = notCompared
 	}
-	t := trial{edits: opts.Edits, batches: opts.Batches, shadow: shadow, risks: f.risks}
+	t := trial{edits: opts.Edits, batches: opts.Batches, shadow: shadow, risks: f.risks, bad: len(f.Catch) > 0}
 	if f.stable != nil {
 		s.stable = f.stable()
 	}
@@ -223,5 +228,9 @@ func (r *Row) judge(shadow shadowing) {
 		if len(f.Catch) > 0 && !slices.Contains(f.Catch, res.By) {
 			r.Note = "by another guard than declared"
 		}
+	}
+	if why := res.notBack(); why != "" {
+		r.AsDeclared = false
+		r.Note = strings.TrimPrefix(r.Note+"; "+why, "; ")
 	}
 }

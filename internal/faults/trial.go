@@ -38,6 +38,9 @@ type Result struct {
 	Parked  int           `json:"parked"`
 	Exposed time.Duration `json:"exposed_ns"` // from its first bad effect to the last version that it decided in
 	Took    time.Duration `json:"took_ns"`
+
+	Back      *Back `json:"back,omitempty"`      // of what it decided in its release; nil: nothing bad was released
+	Unguarded *Back `json:"unguarded,omitempty"` // of what it decides when nobody looks; nil: it was not asked
 }
 
 // Caught says whether the candidate was kept from becoming stable, and decides nothing
@@ -59,6 +62,7 @@ type trial struct {
 	edits     int      // per batch
 	batches   int      // after which nobody waits any longer
 	shadow    shadowing
+	bad       bool          // what the candidate decided is taken back in the end
 	beyond    release.Phase // the release is left as it is when it has come beyond this one; "": when it is over
 }
 
@@ -179,7 +183,11 @@ func (t *trial) measure(ctx context.Context, s release.State, from uint64) (Resu
 		return res, err
 	}
 	res.Parked = int(status.ParkedCount)
-	return res, t.walk(ctx, &res, r, from, d.First)
+	if err := t.walk(ctx, &res, r, from, d.First); err != nil || !t.bad {
+		return res, err
+	}
+	res.Back, err = t.takeBack(ctx, r, share, d.Harmed+d.Mirror)
+	return res, err
 }
 
 // whyNot tells a release that preflight does not let pass from one whose preflight has

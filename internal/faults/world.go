@@ -23,8 +23,10 @@ import (
 const dimension = 4
 
 const (
-	watch  = 5 * time.Millisecond  // how often the controller looks
-	budget = 80 * time.Millisecond // of one call of a candidate
+	watch = 5 * time.Millisecond // how often the controller looks
+	// budget of one call of a candidate: no longer than a row can wait for one that hangs,
+	// and so long that no good one uses it up because the machine is busy.
+	budget = 250 * time.Millisecond
 )
 
 // scene says what a world is made of.

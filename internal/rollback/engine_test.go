@@ -67,7 +67,7 @@ func TestAThirdStateIsNeverActedUpon(t *testing.T) {
 	if slices.Contains(r.mover.proc.points, "do a") {
 		t.Error("it was done")
 	}
-	if x := s.Steps[0]; !strings.Contains(x.Error, `want "bad", to be made "good"; found "strange"`) || x.Sight.State != "strange" || x.Tries != 0 {
+	if x := s.Steps[0]; !strings.Contains(x.Error, `found "strange", where "bad" was to be made "good"`) || x.Sight.State != "strange" || x.Tries != 0 {
 		t.Errorf("%+v", x)
 	}
 }

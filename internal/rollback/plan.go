@@ -118,6 +118,13 @@ func (p *Plan) Check() error {
 		}
 		seen[s.ID], phase = true, max(phase, at)
 	}
+	body, err := json.Marshal(p)
+	if err == nil && len(body) > maxPlan {
+		err = fmt.Errorf("it has %d bytes, at most %d", len(body), maxPlan)
+	}
+	if err != nil {
+		return fmt.Errorf("plan %s: %w: %w", p.ID, lockstep.ErrInvalid, err)
+	}
 	return nil
 }
 
@@ -135,11 +142,7 @@ func (p *Plan) check() error {
 	case p.Undoes != "" && (!planID.MatchString(p.Undoes) || p.Undoes == p.ID):
 		return fmt.Errorf("it cannot take %.80q back", p.Undoes)
 	}
-	body, err := json.Marshal(p)
-	if err == nil && len(body) > maxPlan {
-		err = fmt.Errorf("it has %d bytes, at most %d", len(body), maxPlan)
-	}
-	return err
+	return nil
 }
 
 // check looks at a step, given the ids of those before it.

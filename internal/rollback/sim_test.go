@@ -22,7 +22,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone")
-	manySeeds = flag.Uint64("sim.seeds", 250, "run so many seeds")
+	manySeeds = flag.Uint64("sim.seeds", 200, "run so many seeds")
 )
 
 // TestSimulation walks random plans, takes them back and does them again, in processes that

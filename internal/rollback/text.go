@@ -10,17 +10,17 @@ import (
 // Text is the plan for people.
 func (p *Plan) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %s: %s rollback in %s (%s; impact %s)\n", p.ID, p.Procedure, p.Environment, p.Scenario, p.Scenario.Impact())
-	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
+	what := string(p.Procedure) + " rollback"
 	if p.Undoes != "" {
-		fmt.Fprintf(t, "  undoes\tplan %s\n", p.Undoes)
-	} else {
-		if p.Bad != "" {
-			fmt.Fprintf(t, "  from\t%s\n", p.Bad)
-		}
-		if p.To.Revision != "" {
-			fmt.Fprintf(t, "  to\t%s, last known good at version %d\n", p.To.Revision, p.To.Version)
-		}
+		what = "undo of plan " + p.Undoes
+	}
+	fmt.Fprintf(&b, "plan %s: %s in %s (%s; impact %s)\n", p.ID, what, p.Environment, p.Scenario, p.Scenario.Impact())
+	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
+	if p.Bad != "" && p.Undoes == "" {
+		fmt.Fprintf(t, "  from\t%s\n", p.Bad)
+	}
+	if p.To.Revision != "" && p.Undoes == "" {
+		fmt.Fprintf(t, "  to\t%s, last known good at version %d\n", p.To.Revision, p.To.Version)
 	}
 	fmt.Fprintf(t, "  why\t%s (%s)\n", oneLine(p.Reason), p.By)
 	fmt.Fprintf(t, "  time\t%s\n", p.timeText())
@@ -70,7 +70,7 @@ func (p *Plan) detail(b *strings.Builder) {
 		if len(s.Loss) > 0 {
 			parts = append(parts, "Lost for good: "+sentence(lossText(s.Loss)))
 		}
-		if len(s.Needs) > 0 {
+		if len(parts) > 0 && len(s.Needs) > 0 {
 			parts = append(parts, "Needs "+strings.Join(s.Needs, ", ")+".")
 		}
 		if len(parts) > 0 {
@@ -210,8 +210,11 @@ func (s *State) stuckText() string {
 	}
 	fmt.Fprintf(&b, "  then: lockstep rollback resume %s\n", s.Plan.ID)
 	b.WriteString("  or leave a step out: lockstep rollback skip STEP --reason TEXT\n")
-	for _, e := range s.Plan.Escalation {
-		fmt.Fprintf(&b, "  call: %s\n", oneLine(e))
+	for i, e := range s.Plan.Escalation {
+		if i == 0 {
+			b.WriteString("  if that does not help:\n")
+		}
+		fmt.Fprintf(&b, "    %s\n", oneLine(e))
 	}
 	return b.String()
 }

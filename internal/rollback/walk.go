@@ -114,7 +114,7 @@ func (w *walk) step(ctx context.Context, at int) error {
 	case before.State == step.To:
 		return w.done(ctx, at, before)
 	case step.From != "" && before.State != step.From && before.State != Partial:
-		return w.fail(ctx, at, Third, fmt.Errorf("want %q, to be made %q; found %q: %w", step.From, step.To, before.State, lockstep.ErrConflict), &before)
+		return w.fail(ctx, at, Third, astray(fmt.Errorf("found %q, where %q was to be made %q: %w", before.State, step.From, step.To, lockstep.ErrConflict)), &before)
 	}
 	if err := w.begin(ctx, at, before); err != nil {
 		return err
@@ -158,7 +158,11 @@ func (w *walk) outcome(ctx context.Context, at int, after seen, failure error) e
 	if after.sight.State == step.From || after.sight.State == Partial {
 		return w.fail(ctx, at, Failed, why, &after.sight)
 	}
-	return w.fail(ctx, at, Third, why, &after.sight)
+	return w.fail(ctx, at, Third, astray(why), &after.sight)
+}
+
+func astray(err error) error {
+	return lockstep.Hint(err, "somebody else may be at it: find out who, and put it right, or leave the step out")
 }
 
 // begin notes that the step is being done, before anything of it is.

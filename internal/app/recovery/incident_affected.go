@@ -23,7 +23,7 @@ func (t *trail) affected(ctx context.Context, log *version.Log) (*incident.Affec
 	if len(t.bad) == 0 {
 		return nil, nil //nolint:nilnil // nobody asks what nothing was counted from
 	}
-	h := harm{candidate: t.candidate, records: map[record]bool{}, keys: map[string]bool{}, counts: map[lockstep.Collection]uint64{}}
+	h := harm{candidate: t.candidate, records: map[touched]bool{}, keys: map[string]bool{}, counts: map[lockstep.Collection]uint64{}}
 	read, gone := 0, 0
 	for _, b := range t.bad {
 		if read >= maxDeltas || len(h.records) >= maxRecords {
@@ -69,7 +69,7 @@ func (t *trail) counted(read, gone int) string {
 	return s
 }
 
-type record struct {
+type touched struct {
 	collection lockstep.Collection
 	id         string
 }
@@ -77,7 +77,7 @@ type record struct {
 // harm is what a candidate has written, record by record.
 type harm struct {
 	candidate string
-	records   map[record]bool
+	records   map[touched]bool
 	counts    map[lockstep.Collection]uint64
 	keys      map[string]bool
 	ids, some []string // the first records and keys
@@ -89,7 +89,7 @@ func (h *harm) add(d *version.Delta) {
 		if m.Collection.Builtin() || !release.SameRevision(m.Revision, h.candidate) {
 			continue
 		}
-		if r := (record{m.Collection, m.ID}); !h.records[r] {
+		if r := (touched{m.Collection, m.ID}); !h.records[r] {
 			h.records[r] = true
 			h.counts[m.Collection]++
 			if len(h.ids) < incident.MaxIDs {

@@ -18,7 +18,7 @@ type attempt struct {
 	end     *turn            // that took it out of the routing; nil: it may decide for keys
 	settled *turn            // by which somebody called its data clean
 	next    time.Time        // when the next attempt began, of whatever release; zero: none did
-	until   uint64           // what is behind this version belongs to that one; 0: nothing does
+	until   uint64           // what is behind this version is not of this attempt; 0: there is no end yet
 }
 
 // turn is an entry of the ledger of releases, without the state that it holds: of a bake of
@@ -121,9 +121,14 @@ func (a *attempt) conclude(later []turn) {
 			a.settled = t
 		}
 	}
+	if a.end != nil || len(later) == 0 {
+		return
+	}
+	a.until = 0 // it was stable when the next one began, and went on to write
 	for i := range later {
-		if t := &later[i]; a.end == nil && !release.SameRevision(t.stable, a.release.Candidate) {
+		if t := &later[i]; !release.SameRevision(t.stable, a.release.Candidate) {
 			a.end = t
+			return
 		}
 	}
 }

@@ -112,14 +112,15 @@ func cleanAll(all []string, r *redact.Redactor) []string {
 	return out
 }
 
-// concludes works out what the sources say, but for the affected records, which are counted.
-func (s *sources) concludes() known {
+// concludes works out what the sources say about an incident, but for the affected records,
+// which are counted.
+func (s *sources) concludes(in incident.Incident) known {
 	var k known
 	for i := range s.plans {
 		p := &s.plans[i].Plan
 		k.links = append(k.links, incident.Link{Kind: incident.LinkPlan, To: p.ID, Text: planWords(p)})
 	}
-	for _, m := range []incident.Mark{s.firstBad(), s.commanded(), s.lastBad(), s.dataClean()} {
+	for _, m := range []incident.Mark{s.firstBad(), s.detected(in), s.commanded(), s.lastBad(), s.dataClean()} {
 		if m.Known() || m.Unknown != "" {
 			k.marks = append(k.marks, m)
 		}
@@ -172,6 +173,17 @@ func (t *trail) nothing() string {
 		return fmt.Sprintf("%d of the versions are not kept any more", t.lost)
 	}
 	return "it has changed nothing that was published"
+}
+
+// detected is when somebody saw it, if that was before the incident was opened by hand:
+// whoever ended the release or planned the way back knew of it.
+func (s *sources) detected(in incident.Incident) incident.Mark {
+	m := s.commanded()
+	if in.Cause.ByVerdict() || !m.Known() || !m.At.Before(in.Mark(incident.MarkDetected).At) {
+		return incident.Mark{}
+	}
+	m.Kind, m.Source = incident.MarkDetected, "the command: "+m.Source
+	return m
 }
 
 // commanded is when somebody, or a verdict, said that it should stop: the end of the

@@ -27,7 +27,7 @@ func (d *Desk) look(ctx context.Context, in incident.Incident) (sources, known, 
 	for i := range src.plans {
 		m.linked = append(m.linked, src.plans[i].Plan.ID)
 	}
-	k := src.concludes()
+	k := src.concludes(in)
 	if err := d.count(ctx, in, m, &src); err != nil {
 		return src, known{}, err
 	}
@@ -73,7 +73,7 @@ func (d *Desk) follow(ctx context.Context, in incident.Incident, m *memory, src 
 		if m.trail == nil {
 			m.trail = newTrail(&a)
 		}
-		m.trail.until = a.until
+		m.trail.know(&a)
 	} else if m.trail == nil {
 		n, err := versionBefore(ctx, d.control.Log, in.OpenedAt)
 		if err != nil {

@@ -91,21 +91,21 @@ func (d *Desk) tick(ctx context.Context, id, around string) error {
 		d.over(id)
 		return nil
 	}
-	print, err := d.print(ctx, id, fmt.Sprintf("%s, %d", around, head.Ledger.N))
-	if err != nil || d.attended(id, print) {
+	stamp, err := d.stamp(ctx, id, fmt.Sprintf("%s, %d", around, head.Ledger.N))
+	if err != nil || d.attended(id, stamp) {
 		return err
 	}
 	if _, err := d.Attend(ctx, id); err != nil {
 		return err
 	}
 	m := d.take(id)
-	m.print = print
+	m.stamp = stamp
 	d.put(id, m)
 	return nil
 }
 
-// print adds how far the plans of an incident are.
-func (d *Desk) print(ctx context.Context, id, around string) (string, error) {
+// stamp adds how far the plans of an incident are.
+func (d *Desk) stamp(ctx context.Context, id, around string) (string, error) {
 	d.mu.Lock()
 	var linked []string
 	if m := d.memories[id]; m != nil {
@@ -128,11 +128,11 @@ func (d *Desk) print(ctx context.Context, id, around string) (string, error) {
 	return b.String(), nil
 }
 
-func (d *Desk) attended(id, print string) bool {
+func (d *Desk) attended(id, stamp string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := d.memories[id]
-	return m != nil && m.print == print
+	return m != nil && m.stamp == stamp
 }
 
 // over forgets an incident that is closed.

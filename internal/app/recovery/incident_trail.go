@@ -17,6 +17,7 @@ import (
 type trail struct {
 	trial     string // name of the attempt in the entries; "": no attempt, only what people ordered
 	candidate string
+	promoted  bool   // it became stable, so that all that the candidate writes is its own
 	until     uint64 // what is newer than this version is not its own; 0: there is no end yet
 	through   uint64 // read up to here
 	lost      uint64 // versions of these that retention has removed
@@ -57,9 +58,12 @@ const (
 
 func newTrail(a *attempt) *trail {
 	t := trailFrom(a.release.KnownGood.Version)
-	t.trial, t.candidate, t.until = a.trial(), a.release.Candidate, a.until
+	t.trial, t.candidate = a.trial(), a.release.Candidate
 	return t
 }
+
+// know tells the trail how the attempt stands.
+func (t *trail) know(a *attempt) { t.promoted, t.until = a.release.Phase == release.PhasePromoted, a.until }
 
 // trailFrom is a trail of no attempt, behind a version.
 func trailFrom(n uint64) *trail {
@@ -137,10 +141,12 @@ func (t *trail) add(e *version.Entry) {
 	t.tell(e, wrote)
 }
 
-// wrote is how many mutations of the attempt a version holds. What a candidate writes as
-// stable, behind its promotion, has no trial.
+// wrote is how many mutations of the attempt a version holds.
 func (t *trail) wrote(e *version.Entry) int {
-	if t.trial == "" || e.Kind != version.Compact || (t.until > 0 && e.Number > t.until) || (e.Trial != nil && e.Trial.Name != t.trial) {
+	switch {
+	case t.trial == "", e.Kind != version.Compact, t.until > 0 && e.Number > t.until:
+		return 0
+	case e.Trial != nil && e.Trial.Name != t.trial && !t.promoted:
 		return 0
 	}
 	return e.Revisions[t.candidate]

@@ -48,7 +48,7 @@ type memory struct {
 	affected *incident.Affected
 	counted  uint64 // the last version that is counted in it
 	linked   []string
-	print    string // of everything, when it was attended last
+	stamp    string // of everything, when it was attended last
 }
 
 // byItself is who opens an incident because of a verdict, and says what the ledgers say.
@@ -132,7 +132,7 @@ func (d *Desk) findings(ctx context.Context, r *release.Release) ([]incident.Fin
 	var out []incident.Finding
 	for i := range j.Judgement.Guards {
 		if f := &j.Judgement.Guards[i]; f.Verdict == analysis.Fail {
-			out = append(out, incident.Finding{Guard: f.Guard, Verdict: string(f.Verdict), Reason: f.Reason, At: end.At, Link: "lockstep analysis explain"})
+			out = append(out, incident.Finding{Guard: f.Guard, Verdict: f.Verdict.String(), Reason: f.Reason, At: end.At, Link: "lockstep analysis explain"})
 		}
 	}
 	words = append(words, j.Hard...)

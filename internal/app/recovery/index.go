@@ -57,6 +57,16 @@ type indexKept struct {
 	Parked  []string        `json:"parked,omitempty"`
 }
 
+// RevertOf reads what a step of the index has kept of its revert, the zero Outcome when it
+// was none.
+func RevertOf(kept []byte) (revert.Outcome, error) {
+	k, err := keptOf[indexKept](rollback.At{Kept: kept})
+	if err != nil || k.Revert == nil {
+		return revert.Outcome{}, err
+	}
+	return *k.Revert, nil
+}
+
 // maxParked bounds the parked keys that are kept.
 const maxParked = 20
 

@@ -25,6 +25,14 @@ func (s Serving) Work(ctx context.Context, do func(context.Context, *compact.Com
 	return s.Do(ctx, func(ctx context.Context, c *compact.Compactor) error { return do(ctx, c, s.Origin()) })
 }
 
+// Opened is an index of this process that nobody else works on.
+type Opened struct{ *app.App }
+
+// Work implements Workplace.
+func (o Opened) Work(ctx context.Context, do func(context.Context, *compact.Compactor, branch.Origin) error) error {
+	return o.Do(ctx, func(ctx context.Context, c *compact.Compactor) error { return do(ctx, c, o.Origin()) })
+}
+
 // Own is a workplace of this process, opened when it is first needed: with the local state
 // of the data directory when no server has it, else with one built from the store. Close it.
 type Own struct {
