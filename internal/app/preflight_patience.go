@@ -10,10 +10,14 @@ import (
 	"lockstep/internal/lockstep"
 )
 
+// patience is how many times the budget of a candidate a call may take in preflight: one that
+// is slow once is no reason to refuse it, and one that does not answer is.
+const patience = 10
+
 // patient is a builtin handler that preflight does not wait for: one that heeds no ctx would
-// hold it up for as long as it likes. A call that takes longer than the budget of a
-// candidate fails, and so does every later one, at once. The call itself cannot be ended;
-// it is left behind, which one release costs once.
+// hold it up for as long as it likes. A call that exhausts the patience fails, and so does
+// every later one, at once. The call itself cannot be ended; it is left behind, which one
+// release costs once.
 type patient struct {
 	handler.Handler
 	budget time.Duration
@@ -22,7 +26,7 @@ type patient struct {
 
 func newPatient(rev handler.Revision, budget time.Duration) handler.Revision {
 	if builtin(rev.Handler) { // programs are ended
-		rev.Handler = patient{rev.Handler, budget, &atomic.Bool{}}
+		rev.Handler = patient{rev.Handler, patience * budget, &atomic.Bool{}}
 	}
 	return rev
 }

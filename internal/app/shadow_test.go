@@ -264,10 +264,11 @@ func TestACandidateThatIsNotDeterministicIsWorseThanStable(t *testing.T) {
 
 func TestABrokenInvariantIsBadAtOnceUnlessItIsAccepted(t *testing.T) {
 	x := newStill(t, newVariant("greedy", func(u handler.Unit, muts []lockstep.Mutation) ([]lockstep.Mutation, error) {
-		if u.Messages[0].Change.Event == lockstep.Modify && len(muts) > 0 {
+		words := u.View.Records["words"]
+		if u.Messages[0].Change.Event == lockstep.Modify && len(muts) > 0 && len(words) > 0 {
 			muts = append(muts, lockstep.Mutation{
 				Op: lockstep.Upsert, Collection: "words", Cause: muts[0].Cause,
-				Record: lockstep.Record{ID: "more of " + u.Messages[0].ID}, Vector: []float32{1, 2, 3, 4},
+				Record: lockstep.Record{ID: words[0].ID + "#AGAIN"}, Vector: []float32{1, 2, 3, 4},
 			})
 		}
 		return muts, nil

@@ -88,7 +88,7 @@ func TestHarmOfASilentFaultIsCounted(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	tr := trial{world: w, candidate: "receipts@extra-key", edits: 60, batches: 30, shadow: notCompared}
+	tr := trial{world: w, candidate: "receipts@extra-key", edits: 15, batches: 120, shadow: notCompared}
 	res, err := tr.release(t.Context())
 	if err != nil {
 		t.Fatal(err)
