@@ -68,7 +68,7 @@ func reverts(ctx context.Context, w workSpec, now func() time.Time) (middle, lar
 		if err != nil {
 			return middle, large, err
 		}
-		defer func() { err = errors.Join(err, s.index.close()) }()
+		defer func() { err = errors.Join(err, s.close()) }()
 		sides[i] = s
 	}
 	for range max(1, w.Repeats/3) {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"lockstep/internal/app"
 	"lockstep/internal/app/recovery"
+	"lockstep/internal/durable"
 	"lockstep/internal/incident"
 	"lockstep/internal/rollback"
 )
@@ -111,7 +111,7 @@ func writeReport(ctx context.Context, desk *recovery.Desk, id, dir string) (stri
 		return "", err
 	}
 	text := filepath.Join(dir, "incident-"+id+".md")
-	if err := errors.Join(os.WriteFile(text, []byte(rep.Markdown()), 0o600), os.WriteFile(filepath.Join(dir, "incident-"+id+".html"), []byte(page), 0o600)); err != nil {
+	if err := errors.Join(durable.Replace(text, []byte(rep.Markdown())), durable.Replace(filepath.Join(dir, "incident-"+id+".html"), []byte(page))); err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}
 	return text, nil

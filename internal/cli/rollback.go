@@ -232,7 +232,7 @@ func (c *session) walked(s rollback.State) error {
 }
 
 // planNamed returns the id of a plan: the argument, or the newest one.
-func (c *session) planNamed(ctx context.Context, j *rollback.Journals, args []string) (string, error) {
+func planNamed(ctx context.Context, j *rollback.Journals, args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}

@@ -120,7 +120,7 @@ func (c *session) start(ctx context.Context, a *recovery.Assembly, p rollback.Pl
 	if err != nil {
 		return brokenOff(p.ID, err)
 	}
-	if err := c.afterUndo(ctx, e, s); err != nil {
+	if err := afterUndo(ctx, e, s); err != nil {
 		return err
 	}
 	c.nextOfRollback(s)
@@ -151,7 +151,7 @@ func (c *session) rollbackResume() *cobra.Command {
 		Args:    atMostOne("one plan"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.assembled(cmd.Context(), func(a *recovery.Assembly) error {
-				id, err := c.planNamed(cmd.Context(), a.Journals(), args)
+				id, err := planNamed(cmd.Context(), a.Journals(), args)
 				if err != nil {
 					return err
 				}
@@ -166,7 +166,7 @@ func (c *session) rollbackResume() *cobra.Command {
 				if err != nil {
 					return brokenOff(id, err)
 				}
-				if err := c.afterUndo(cmd.Context(), e, s); err != nil {
+				if err := afterUndo(cmd.Context(), e, s); err != nil {
 					return err
 				}
 				c.nextOfRollback(s)
@@ -185,7 +185,7 @@ func (c *session) rollbackSkip() *cobra.Command {
 		Args:    exactly(1, "the step"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.assembled(cmd.Context(), func(a *recovery.Assembly) error {
-				id, err := c.planNamed(cmd.Context(), a.Journals(), given(plan))
+				id, err := planNamed(cmd.Context(), a.Journals(), given(plan))
 				if err != nil {
 					return err
 				}
@@ -247,7 +247,7 @@ its evidence. An undo is undone in the same way.`,
 }
 
 func (c *session) plannedUndo(ctx context.Context, a *recovery.Assembly, args []string, reason string) (rollback.Plan, error) {
-	id, err := c.planNamed(ctx, a.Journals(), args)
+	id, err := planNamed(ctx, a.Journals(), args)
 	if err != nil {
 		return rollback.Plan{}, err
 	}
@@ -270,7 +270,7 @@ func (c *session) plannedUndo(ctx context.Context, a *recovery.Assembly, args []
 }
 
 // afterUndo notes in the plan that was taken back that it was.
-func (c *session) afterUndo(ctx context.Context, e *rollback.Engine, s rollback.State) error {
+func afterUndo(ctx context.Context, e *rollback.Engine, s rollback.State) error {
 	if s.Plan.Undoes == "" || s.Outcome() != rollback.Complete {
 		return nil
 	}

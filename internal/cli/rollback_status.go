@@ -33,7 +33,7 @@ func (c *session) runRollbackStatus(ctx context.Context, args []string, watch bo
 	if err != nil {
 		return err
 	}
-	id, err := c.planNamed(ctx, j, args)
+	id, err := planNamed(ctx, j, args)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ for it ("lockstep rollback sign"). Nothing else ticks it.`,
 			if err != nil {
 				return err
 			}
-			id, err := c.planNamed(ctx, j, args)
+			id, err := planNamed(ctx, j, args)
 			if err != nil {
 				return err
 			}
@@ -163,7 +163,7 @@ func (c *session) rollbackSign() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := c.planNamed(ctx, j, given(plan))
+			id, err := planNamed(ctx, j, given(plan))
 			if err != nil {
 				return err
 			}

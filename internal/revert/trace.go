@@ -49,12 +49,12 @@ const never = int(^uint(0) >> 1)
 
 // trace is what happened in an era, by record and by key.
 type trace struct {
-	era      *era
-	bad      Bad
-	places   map[place][]touch // oldest first
-	keys     []*key
-	index    map[string]int
-	given    map[string]bool // ids of messages that a person gave up
+	era    *era
+	bad    Bad
+	places map[place][]touch // oldest first
+	keys   []*key
+	index  map[string]int
+	given  map[string]bool // ids of messages that a person gave up
 }
 
 func (t *trace) key(name string) int {

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -69,20 +70,10 @@ func (a *Assembly) Targets() (map[string]rollback.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		for name, t := range git.Targets(repo) {
-			out[name] = t
-		}
+		maps.Copy(out, git.Targets(repo))
 	}
-	for name, t := range a.packages() {
-		out[name] = t
-	}
-	tell, err := a.tellers()
-	if err != nil {
-		return nil, err
-	}
-	for name, t := range tell {
-		out[name] = t
-	}
+	maps.Copy(out, a.packages())
+	maps.Copy(out, a.tellers())
 	return out, nil
 }
 

@@ -148,7 +148,7 @@ func (b *builder) index() (rollback.Step, error) {
 		why = fmt.Sprintf("the index is version %d again, and what came after is handled again by %s", p.To, p.Good)
 	case Rebuild:
 		why = "every record that is not as the items of the table say"
-	case None:
+	case None, rollback.WishAuto:
 	}
 	s, err := IndexStep(p, why)
 	s.Predicted = predict(b.facts.Written.Messages)

@@ -100,6 +100,8 @@ func (x *Index) Look(ctx context.Context, at rollback.At) (rollback.Sight, error
 		out = lookRebuild(kept)
 	case None:
 		out = rollback.Sight{State: indexClean, Detail: "nothing was written"}
+	case rollback.WishAuto:
+		fallthrough
 	default:
 		err = fmt.Errorf("step %s: %w wish %q", at.Step.ID, lockstep.ErrInvalid, p.Wish)
 	}
@@ -180,6 +182,7 @@ func (x *Index) Do(ctx context.Context, at rollback.At, keep rollback.Keeper) er
 		return x.rebuild(ctx, p, kept, keep)
 	case None:
 		return nil
+	case rollback.WishAuto: // it was worked out when the step was planned
 	}
 	return fmt.Errorf("step %s: %w wish %q", at.Step.ID, lockstep.ErrInvalid, p.Wish)
 }

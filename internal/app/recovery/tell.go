@@ -98,16 +98,16 @@ func (a *Assembly) issue() github.Settings {
 }
 
 // tellers are the targets that tell people.
-func (a *Assembly) tellers() (map[string]rollback.Target, error) {
+func (a *Assembly) tellers() map[string]rollback.Target {
 	out := map[string]rollback.Target{}
 	if len(a.Config.Rollback.Notify) == 0 && a.Config.Rollback.Issue == nil {
-		return out, nil
+		return out
 	}
 	courier, _ := a.Courier()
 	for name, item := range map[string]string{TargetNotify: rollback.ItemNotified, TargetIssue: rollback.ItemIssue} {
 		out[name] = &notify.Target{Outbox: courier.Outbox, Courier: courier, Item: item, Now: a.Now, Compose: a.compose}
 	}
-	return out, nil
+	return out
 }
 
 // compose says how things are when they are told, and not how they were planned.
