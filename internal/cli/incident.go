@@ -56,7 +56,7 @@ func (c *session) desk(ctx context.Context, use func(*recovery.Desk) error) (err
 
 // incidentNamed returns the id of an incident: the argument, or the newest one that is open,
 // or the newest one.
-func (c *session) incidentNamed(ctx context.Context, d *recovery.Desk, args []string) (string, error) {
+func incidentNamed(ctx context.Context, d *recovery.Desk, args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}

@@ -68,7 +68,7 @@ gets a new one.`,
 
 // report prints a report, after signing it when there is a reason to.
 func (c *session) report(ctx context.Context, d *recovery.Desk, args []string, signing string) error {
-	id, err := c.incidentNamed(ctx, d, args)
+	id, err := incidentNamed(ctx, d, args)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ type incidentView struct {
 	Intervals []intervalRow `json:"intervals"`
 	Due       []taskRow     `json:"due"`      // the tasks that are open, those that are due first at the top
 	Blocking  []blockerRow  `json:"blocking"` // what keeps it from being closed
-
 }
 
 type intervalRow struct {
@@ -57,7 +56,7 @@ and what belongs to it. Without an argument: the newest that is open.`,
 		Args: atMostOne("one incident"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.desk(cmd.Context(), func(d *recovery.Desk) error {
-				id, err := c.incidentNamed(cmd.Context(), d, args)
+				id, err := incidentNamed(cmd.Context(), d, args)
 				if err != nil {
 					return err
 				}

@@ -131,7 +131,7 @@ func (c *session) taskList() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.desk(ctx, func(d *recovery.Desk) error {
-				id, err := c.incidentNamed(ctx, d, args)
+				id, err := incidentNamed(ctx, d, args)
 				if err != nil {
 					return err
 				}

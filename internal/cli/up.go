@@ -80,7 +80,9 @@ func (c *session) runUp(ctx context.Context, listen string) (err error) {
 	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(engine) })
-	g.Go(func() error { return c.attendant(s).Run(engine) })
+	attendant := c.attendant(s)
+	g.Go(func() error { return attendant.Run(engine) })
+	g.Go(func() error { return attendant.Drills(engine) })
 	g.Go(func() error {
 		defer stop()
 		return web.Serve(gctx, l, web.Handler(s, web.Options{Now: c.env.Now, Token: token, Log: c.logger()}))

@@ -115,3 +115,30 @@ func (t *Attendant) deliver(ctx context.Context, now time.Time) error {
 	_, err := courier.Deliver(ctx, now)
 	return err
 }
+
+// drillEvery is how often it is looked whether a drill is due.
+const drillEvery = time.Minute
+
+// Drills practises the way back when it is due, until ctx ends. It is apart from Run, since
+// a drill takes its time.
+func (t *Attendant) Drills(ctx context.Context) error {
+	if t.Assembly.Config.Rollback.Drill.Every == 0 {
+		return nil
+	}
+	tick := time.NewTicker(drillEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		d, ran, err := t.Assembly.DrillWhenDue(ctx, Exercise{By: t.Assembly.Actor})
+		switch {
+		case err != nil && ctx.Err() == nil:
+			t.Log.WarnContext(ctx, "the drill could not be held", "error", err)
+		case ran:
+			t.Log.InfoContext(ctx, "a drill was held", "drill", d.ID, "outcome", string(d.Outcome), "why", d.Why)
+		}
+	}
+}

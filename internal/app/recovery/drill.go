@@ -133,6 +133,7 @@ type run struct {
 	x     Exercise
 	d     drill.Drill
 	parts [3][]compact.Input // before the command, between it and the flag, and behind the flag
+	calls int                // of the fault, when the flag was thrown
 	late  error              // of what happens between two steps
 }
 
@@ -249,8 +250,8 @@ func (r *run) failed(ctx context.Context, what string, err error) error {
 	return nil
 }
 
-// settled hears of the steps of the plan: changes come in behind the flag, too, and the data
-// is clean with the step of the index.
+// settled hears of the steps of the plan: changes come in behind the flag, too, about which
+// the fault must not be asked, and the data is clean with the step of the index.
 func (r *run) settled(ctx context.Context, g *ground, s rollback.Step, x rollback.StepState) {
 	r.say("%s: %s: %s", s.ID, x.Progress, cmp.Or(x.Error, x.Sight.Detail))
 	if x.Progress != rollback.Done {
@@ -258,6 +259,7 @@ func (r *run) settled(ctx context.Context, g *ground, s rollback.Step, x rollbac
 	}
 	switch s.Target {
 	case TargetFlag:
+		r.calls, _, _ = g.fault.seen()
 		r.late = errors.Join(r.late, g.commit(ctx, r.parts[2]))
 	case TargetIndex:
 		r.d.Marks.Clean = r.Now()
@@ -266,7 +268,8 @@ func (r *run) settled(ctx context.Context, g *ground, s rollback.Step, x rollbac
 
 // judge compares what the plan has left with the counterfactual.
 func (r *run) judge(ctx context.Context, g *ground, s rollback.State) error {
-	_, _, r.d.Marks.LastBad = g.fault.seen()
+	calls, _, last := g.fault.seen()
+	r.d.Marks.LastBad = last
 	left, err := g.wrong(ctx)
 	if err != nil {
 		return err
@@ -287,8 +290,8 @@ func (r *run) judge(ctx context.Context, g *ground, s rollback.State) error {
 	if have != want {
 		why = append(why, fmt.Sprintf("the digest is %.12s, that of the counterfactual %.12s", have, want))
 	}
-	if m := r.d.Marks; !m.Clean.IsZero() && m.LastBad.After(m.Clean) {
-		why = append(why, "the fault was asked after the data was clean")
+	if calls > r.calls {
+		why = append(why, fmt.Sprintf("the fault was asked %d times behind the flag", calls-r.calls))
 	}
 	if len(why) > 0 {
 		r.d.Outcome, r.d.Why = drill.Failed, clipped(strings.Join(why, "; "))

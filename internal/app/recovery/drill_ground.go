@@ -44,8 +44,8 @@ func (g *ground) Work(ctx context.Context, do func(context.Context, *compact.Com
 	return do(ctx, g.compactor, g.origin)
 }
 
-// take takes both branches. It is done with the workplace before anything is tried, so that
-// a running server commits on meanwhile.
+// take takes both branches. The workplace is needed for the first one only, so that a running
+// server commits on while the drill goes on.
 func (a *Assembly) take(ctx context.Context) (g *ground, err error) {
 	_, s, err := a.Control.Standing(ctx)
 	if err != nil {
@@ -63,12 +63,13 @@ func (a *Assembly) take(ctx context.Context) (g *ground, err error) {
 	}
 	err = a.Workplace.Work(ctx, func(ctx context.Context, _ *compact.Compactor, from branch.Origin) (err error) {
 		g.origin = branch.Origin{Log: version.NewLog(parent, ledger.Options{Now: a.Now}), State: from.State, Importer: from.Importer, Dir: from.Dir}
-		if g.drill, err = branch.Take(ctx, g.origin, g.good); err != nil {
-			return err
-		}
-		g.other, err = branch.Take(ctx, branch.Origin{Log: g.drill.Log, State: g.drill.State, Importer: from.Importer, Dir: from.Dir}, g.good)
+		g.drill, err = branch.Take(ctx, g.origin, g.good)
 		return err
 	})
+	if err == nil {
+		g.origin.Log, g.origin.State = g.drill.Log, g.drill.State
+		g.other, err = branch.Take(ctx, g.origin, g.good)
+	}
 	if err == nil {
 		err = a.furnish(ctx, g)
 	}
@@ -85,7 +86,7 @@ func (a *Assembly) furnish(ctx context.Context, g *ground) (err error) {
 	if g.control, err = a.Control.Aside(store, g.fault); err != nil {
 		return err
 	}
-	g.origin.Log, g.origin.State = log, g.drill.State
+	g.origin.Log = log
 	if g.compactor, err = g.control.Compactor(g.drill.State, g.clock); err != nil {
 		return err
 	}
@@ -290,12 +291,11 @@ func (g *ground) inputs(ctx context.Context, n int, name string) (in []compact.I
 // the configuration leaves it open or leaves the data alone. Of a drill alone a reset would
 // always be the cheapest, and the revert is what a real canary needs.
 func wishOf(configured string) rollback.Wish {
-	switch w := rollback.Wish(configured); w {
-	case "", rollback.WishAuto, rollback.WishNone:
+	w := rollback.Wish(configured)
+	if w == "" || w == rollback.WishAuto || w == rollback.WishNone {
 		return rollback.WishRevert
-	default:
-		return w
 	}
+	return w
 }
 
 // spared returns every third key of the changes: as in a canary, stable goes on to decide

@@ -102,7 +102,7 @@ func TestEveryConfiguredWayBackIsDrilled(t *testing.T) {
 	w := newWorld(t)
 	w.edits(20)
 	for wish, want := range map[rollback.Wish]string{
-		Revert: "took back", Reset: "is version", Rebuild: "derived anew from the mirror", None: "took back", // auto
+		Revert: "took back", Reset: "is version", Rebuild: "derived anew from the mirror", None: "took back", // none practises a revert
 	} {
 		a := w.driller()
 		a.Config.Rollback.Data = string(wish)
@@ -176,6 +176,28 @@ func TestADrillFailsWhenTheFaultIsNotTakenBack(t *testing.T) {
 	}
 }
 
+func TestADrillFailsWhenTheFlagDoesNotStopTheFault(t *testing.T) {
+	w := newWorld(t)
+	a := w.driller()
+	g, err := a.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	r := &run{Assembly: a, x: Exercise{Changes: 20}, d: drill.Drill{ID: "local-drill-1"}}
+	if err := r.harm(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	// The step says that it is done, and nobody has done it.
+	r.settled(t.Context(), g, rollback.Step{Target: TargetFlag}, rollback.StepState{Progress: rollback.Done})
+	if err := errors.Join(r.late, r.judge(t.Context(), g, rollback.State{})); err != nil {
+		t.Fatal(err)
+	}
+	if r.d.Outcome != drill.Failed || !strings.Contains(r.d.Why, "behind the flag") {
+		t.Errorf("%+v", r.d)
+	}
+}
+
 func TestNoDrillWhileAReleaseIsUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.trial()
@@ -220,6 +242,30 @@ func TestADrillOfAnEmptyIndexProvesNothing(t *testing.T) {
 	d, err := a.Drill(t.Context(), Exercise{})
 	if !errors.Is(err, lockstep.ErrRefused) || d.Outcome != drill.Incomplete {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestOfTwoDrillsAtOnceNoneIsLost(t *testing.T) {
+	w := newWorld(t)
+	a := w.driller()
+	first, err := a.enrol(t.Context(), Exercise{By: "anna"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := first // it asked for its id at the same time
+	second.By = "bert"
+	if second, err = a.enter(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*drill.Drill{&first, &second} {
+		d.Outcome, d.Why, d.Fault, d.Revision = drill.Failed, "a test", faultWords, w.goodID()
+		if *d, err = a.enter(t.Context(), *d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := w.drillBook()
+	if first.ID != "local-drill-1" || second.ID != "local-drill-2" || b.Total != 2 || b.Drills[0] != first || b.Drills[1] != second {
+		t.Errorf("%+v", b)
 	}
 }
 

@@ -54,11 +54,14 @@ func (a *Assembly) Gather(ctx context.Context, req Request) (rollback.Facts, sus
 	case who.release != nil && who.release.Phase.Final():
 		f.Standing = rollback.StandingEnded
 	}
-	f.Deployed = who.serving || who.stable || a.Config.Rollback.Deploy != nil && f.Place != ""
 	if who.release != nil {
 		f.Release = who.release.ID
 	}
-	return f, who, a.harm(ctx, req, &f)
+	if err := a.harm(ctx, req, &f); err != nil {
+		return f, who, err
+	}
+	f.Deployed = who.serving || who.stable || a.Config.Rollback.Deploy != nil && a.mayRun(ctx, req, &f)
+	return f, who, nil
 }
 
 // placeOf says what an environment is by its name. One that is called nothing known is

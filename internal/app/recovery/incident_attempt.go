@@ -48,7 +48,7 @@ func turnOf(e *release.Entry) turn {
 }
 
 // link says where the entry can be looked up.
-func (t turn) link() string { return fmt.Sprintf("entry %d of the ledger of releases", t.number) }
+func (t turn) link() string { return fmt.Sprintf("release ledger, entry %d", t.number) }
 
 // attemptOf reads an attempt back from the newest entry of the ledger. number 0 is the
 // latest attempt of the release, id "" the latest release. lockstep.ErrNotFound: there was

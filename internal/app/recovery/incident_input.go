@@ -64,6 +64,8 @@ func contacts(all []config.Contact) incident.Contacts {
 			add(&c.Runbook, text)
 		case strings.Contains(role, "support"), strings.Contains(role, "aws"):
 			add(&c.Support, text)
+		case strings.Contains(role, "lead"):
+			add(&c.TeamLead, text)
 		default:
 			add(&c.TeamLead, strings.Trim(one.Role+": "+text, ": "))
 		}
@@ -160,8 +162,9 @@ func (d *Desk) proof(ctx context.Context, p *rollback.State) (*incident.Proof, e
 	if i < 0 {
 		return nil, nil //nolint:nilnil // the report says that nobody asked
 	}
+	at := rollback.At{Step: p.Plan.Steps[i], Kept: p.Steps[i].Kept}
 	out := &incident.Proof{Version: p.Plan.To.Version, Compared: incident.ComparedNot, Link: "lockstep rollback status " + p.Plan.ID}
-	kept, err := keptOf[proofKept](rollback.At{Step: p.Plan.Steps[i], Kept: p.Steps[i].Kept})
+	kept, err := keptOf[proofKept](at)
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +176,33 @@ func (d *Desk) proof(ctx context.Context, p *rollback.State) (*incident.Proof, e
 	default:
 		kept.Text = fmt.Sprintf("the step of the proof is %s", p.Steps[i].Progress)
 	}
-	out.Reason = d.redact.Text(kept.Text)
-	if n := publishedBy(p); n > 0 {
-		out.Version = n
-		out.Digests, err = d.digests(ctx, n, kept.Proof.Equal)
+	out.Reason = upper(d.redact.Text(kept.Text))
+	n := publishedBy(p)
+	if n == 0 {
+		return out, nil
 	}
+	params, err := decode[IndexParams](at)
+	if err != nil {
+		return nil, err
+	}
+	same := n // as which the digests of the counterfactual are
+	switch {
+	case kept.Done && params.Wish == Reset:
+		same = params.To
+	case !kept.Proof.Equal:
+		same = 0
+	}
+	out.Version = n
+	out.Digests, err = d.digests(ctx, n, same)
 	return out, err
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // publishedBy is the version with which a plan took the data back; 0: none is known.
@@ -194,8 +218,19 @@ func publishedBy(p *rollback.State) uint64 {
 	return kept.Version
 }
 
-// digests are those of a version; the counterfactual has the same when they were found equal.
-func (d *Desk) digests(ctx context.Context, n uint64, equal bool) ([]incident.Digest, error) { //nolint:revive // equal is what the proof found and no mode
+// digests are those of version n, beside those of version same; 0: nothing has any to
+// compare with. Versions that retention has removed have none to show.
+func (d *Desk) digests(ctx context.Context, n, same uint64) ([]incident.Digest, error) {
+	other := map[lockstep.Collection]string{}
+	if same > 0 {
+		e, err := d.control.Log.Read(ctx, same)
+		if err != nil && !errors.Is(err, version.ErrRetired) {
+			return nil, err
+		}
+		if err == nil {
+			other = e.Digests()
+		}
+	}
 	e, err := d.control.Log.Read(ctx, n)
 	if errors.Is(err, version.ErrRetired) {
 		return nil, nil
@@ -205,14 +240,9 @@ func (d *Desk) digests(ctx context.Context, n uint64, equal bool) ([]incident.Di
 	}
 	var out []incident.Digest
 	for _, c := range e.Collections {
-		if c.Records == 0 || c.Name == lockstep.Parked || c.Name == lockstep.Malformed {
-			continue // what went wrong with a message is no part of an index that is compared
+		if c.Records > 0 && c.Name != lockstep.Parked && c.Name != lockstep.Malformed { // what went wrong is no part of what is compared
+			out = append(out, incident.Digest{Collection: string(c.Name), Digest: c.Digest, Counterfactual: other[c.Name]})
 		}
-		one := incident.Digest{Collection: string(c.Name), Digest: c.Digest}
-		if equal {
-			one.Counterfactual = c.Digest
-		}
-		out = append(out, one)
 	}
 	return out, nil
 }

@@ -55,7 +55,9 @@ func (k known) orders(by incident.Order) []order {
 		out = append(out, func(in incident.Incident) (incident.Transition, error) { return mark(in, by, m) })
 	}
 	if k.affected != nil {
-		out = append(out, func(in incident.Incident) (incident.Transition, error) { return incident.SetAffected(in, by, *k.affected) })
+		out = append(out, func(in incident.Incident) (incident.Transition, error) {
+			return incident.SetAffected(in, by, *k.affected)
+		})
 	}
 	return append(out, func(in incident.Incident) (incident.Transition, error) { return incident.Observe(in, by, k.evidence) })
 }
@@ -190,13 +192,13 @@ func (s *sources) detected(in incident.Incident) incident.Mark {
 // release, or the plan that brought that about.
 func (s *sources) commanded() incident.Mark {
 	m := incident.Mark{Kind: incident.MarkCommanded}
-	if s.attempt != nil && s.attempt.end != nil {
-		m.At, m.Source = s.attempt.end.at, s.attempt.end.link()
-	}
 	for i := range s.plans {
 		if p := &s.plans[i].Plan; p.Undoes == "" && (!m.Known() || p.At.Before(m.At)) {
 			m.At, m.Source = p.At, "plan "+p.ID
 		}
+	}
+	if a := s.attempt; a != nil && a.end != nil && (!m.Known() || a.end.at.Before(m.At)) {
+		m.At, m.Source = a.end.at, a.end.link()
 	}
 	return m
 }

@@ -120,11 +120,16 @@ func (d *Desk) count(ctx context.Context, in incident.Incident, m *memory, src *
 // planSeen is what of a plan says whether it belongs to an incident. It never changes.
 type planSeen struct {
 	incident, release, bad string
+	undoes                 string
 	at                     time.Time
 }
 
-func (p *planSeen) belongs(in incident.Incident, a *attempt) bool {
+// belongs says whether a plan belongs to an incident, of which the older ones are known.
+func (p *planSeen) belongs(in incident.Incident, src *sources) bool {
+	a := src.attempt
 	switch {
+	case p.undoes != "" && slices.ContainsFunc(src.plans, func(s rollback.State) bool { return s.Plan.ID == p.undoes }):
+		return true
 	case p.incident != "" || a == nil:
 		return p.incident == in.ID
 	case p.release != a.release.ID || p.at.Before(a.release.StartedAt):
@@ -134,7 +139,7 @@ func (p *planSeen) belongs(in incident.Incident, a *attempt) bool {
 }
 
 // rollbacks finds the plans that belong to an incident: those that name it, those that take
-// back its release and name none, and those that a person linked.
+// back its release and name none, those that a person linked, and what undoes any of them.
 func (d *Desk) rollbacks(ctx context.Context, in incident.Incident, src *sources) error {
 	ids, err := d.journals.IDs(ctx)
 	if err != nil {
@@ -143,7 +148,7 @@ func (d *Desk) rollbacks(ctx context.Context, in incident.Incident, src *sources
 	for _, id := range slices.Backward(ids) { // oldest first
 		linked := slices.ContainsFunc(in.Links, func(l incident.Link) bool { return l.Kind == incident.LinkPlan && l.To == id })
 		seen := d.planOf(id)
-		if seen != nil && !linked && !seen.belongs(in, src.attempt) {
+		if seen != nil && !linked && !seen.belongs(in, src) {
 			continue
 		}
 		s, err := d.plan(ctx, id)
@@ -155,7 +160,7 @@ func (d *Desk) rollbacks(ctx context.Context, in incident.Incident, src *sources
 		case err != nil:
 			return err
 		}
-		if linked || d.planOf(id).belongs(in, src.attempt) {
+		if linked || d.planOf(id).belongs(in, src) {
 			src.plans = append(src.plans, s)
 		}
 	}
@@ -177,6 +182,6 @@ func (d *Desk) plan(ctx context.Context, id string) (rollback.State, error) {
 	p := &s.Plan
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.plans[id] = &planSeen{p.Incident, p.Release, p.Bad, p.At}
+	d.plans[id] = &planSeen{p.Incident, p.Release, p.Bad, p.Undoes, p.At}
 	return s, nil
 }

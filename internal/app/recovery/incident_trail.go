@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lockstep/internal/incident"
@@ -63,7 +64,9 @@ func newTrail(a *attempt) *trail {
 }
 
 // know tells the trail how the attempt stands.
-func (t *trail) know(a *attempt) { t.promoted, t.until = a.release.Phase == release.PhasePromoted, a.until }
+func (t *trail) know(a *attempt) {
+	t.promoted, t.until = a.release.Phase == release.PhasePromoted, a.until
+}
 
 // trailFrom is a trail of no attempt, behind a version.
 func trailFrom(n uint64) *trail {
@@ -165,7 +168,7 @@ func (t *trail) count(e *version.Entry) {
 
 // judge says whether the state of a version holds something of the candidate, and since
 // when none does. A reset is clean once what came behind its target was handled again.
-func (t *trail) judge(e *version.Entry, wrote bool) { //nolint:revive // wrote is what the entry says and no mode
+func (t *trail) judge(e *version.Entry, wrote bool) {
 	dirty := t.dirty[e.Parent]
 	switch {
 	case wrote:
@@ -183,15 +186,14 @@ func (t *trail) judge(e *version.Entry, wrote bool) { //nolint:revive // wrote i
 	if t.first.version == 0 || t.clean.version > 0 || replaying(e) {
 		return
 	}
-	t.clean, t.how = instant{e.Number, e.At}, fmt.Sprintf("version %d", e.Number)
-	switch {
-	case e.Kind == version.Reset:
-		t.how += fmt.Sprintf(", which is version %d again", e.Cause.Target)
-	case e.Kind == version.Revert:
-		t.how += ", which took it back"
-	default:
-		t.how += ", with which everything was handled again"
+	t.clean = instant{e.Number, e.At}
+	what := "with which everything was handled again"
+	if e.Kind == version.Reset {
+		what = fmt.Sprintf("which is version %d again", e.Cause.Target)
+	} else if e.Kind == version.Revert {
+		what = "which took it back"
 	}
+	t.how = fmt.Sprintf("version %d, %s", e.Number, what)
 }
 
 // afterRevert says whether something of the candidate is left after a revert. Of one that
@@ -284,7 +286,7 @@ func (t *trail) fenceWords(e *version.Entry) string {
 
 // told returns the events, with what stands for those that were left out.
 func (t *trail) told() []incident.Event {
-	out := t.events[:len(t.events):len(t.events)]
+	out := slices.Clip(t.events)
 	if n := len(t.bad); n > maxChanges {
 		out = append(out, incident.Event{
 			At: t.last.at, Link: versionLink(t.last.version), Source: "versions",

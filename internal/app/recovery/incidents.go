@@ -226,7 +226,7 @@ func (d *Desk) Sign(ctx context.Context, id, item, seen string) (incident.Incide
 	if !isItem(item) {
 		return in, lockstep.Hint(fmt.Errorf("incident %s: item %.80q of the checklist: %w", id, item, lockstep.ErrNotFound), `"lockstep incident show `+id+`" lists what is open`)
 	}
-	by := d.Order()
+	by, seen := d.Order(), d.redact.Text(seen) // so that the same word is known again
 	head, err := d.book.Do(ctx, id, func(in incident.Incident) (incident.Transition, error) { return incident.SignItem(in, by, item, seen) })
 	if err != nil {
 		return in, err
@@ -241,7 +241,7 @@ func (d *Desk) Sign(ctx context.Context, id, item, seen string) (incident.Incide
 		return in, nil
 	}
 	e := &rollback.Engine{Name: by.Actor, Journals: d.journals, Now: func() time.Time { return by.At }}
-	_, err = e.Sign(ctx, p.Plan.ID, item, by.Actor, d.redact.Text(seen))
+	_, err = e.Sign(ctx, p.Plan.ID, item, by.Actor, seen)
 	return in, err
 }
 
