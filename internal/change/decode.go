@@ -46,7 +46,7 @@ func Decode(ctx context.Context, r io.Reader, source string, opts Options) iter.
 			reader:   reader{schema: resolve(opts.Schema), limits: limits},
 			source:   strings.ToValidUTF8(source, "\uFFFD"),
 			received: opts.Received,
-			lines:    lines{in: bufio.NewReaderSize(r, 64<<10), limit: limits.LineBytes},
+			lines:    lines{in: bufio.NewReaderSize(r, bufferFor(r)), limit: limits.LineBytes},
 			yield:    yield,
 		}
 		err := d.run(ctx)
@@ -352,4 +352,14 @@ func inside(text []byte, folded string) (found []byte) {
 		found = m.value.of(text)
 	}
 	return found
+}
+
+// bufferFor is how much of the input is read at a time: 64 KiB, or as much as there is. An
+// archived message is read by itself, and there are many of them.
+func bufferFor(r io.Reader) int {
+	const most, least = 64 << 10, 512
+	if known, ok := r.(interface{ Len() int }); ok {
+		return min(max(known.Len(), least), most)
+	}
+	return most
 }

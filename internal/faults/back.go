@@ -35,13 +35,12 @@ type Back struct {
 // whole says whether nothing is left of what was bad.
 func (b *Back) whole() bool { return b.Wrong == 0 && b.Equal && b.Why == "" }
 
-// take takes back what the revision decided and proves it. What stands in the way goes
-// into Why, and is no error: it is what is measured.
-func (b *Back) take(ctx context.Context, c *compact.Compactor, from branch.Origin, req revert.Request, now func() time.Time) {
-	began := now()
+// take takes back what the revision decided and proves it; the command was given at began.
+// What stands in the way goes into Why, and is no error: it is what is measured.
+func (b *Back) take(ctx context.Context, c *compact.Compactor, from branch.Origin, req revert.Request, began time.Time, now func() time.Time) {
 	out, err := revert.Do(ctx, c, from, req)
 	if errors.Is(err, revert.ErrNothing) {
-		b.Equal = true // the index is stable's own work; the comparison of the records says the same
+		b.Equal = b.Harmed == 0 // the index is stable's own work, or somebody else has spoilt it
 		return
 	}
 	if err != nil {
@@ -68,13 +67,17 @@ func (t *trial) takeBack(ctx context.Context, r *release.Release, share release.
 	if err != nil {
 		return nil, err
 	}
+	if v, ok := good.Handler.(variant); ok { // a stable that takes its time for a row: its pace is not what is measured
+		v.plan = nil
+		good.Handler = v
+	}
 	b, began := &Back{Harmed: harmed}, t.opts.Now()
 	from := t.server.Origin()
 	from.Dir = t.dir
 	err = t.server.Do(ctx, func(ctx context.Context, c *compact.Compactor) error {
 		b.take(ctx, c, from, revert.Request{
 			Bad: revert.Bad{Revision: r.Candidate}, Good: good, Actor: "faults", Reason: "the catalogue of faults", Now: t.opts.Now(),
-		}, t.opts.Now)
+		}, began, t.opts.Now)
 		return ctx.Err()
 	})
 	if err != nil {

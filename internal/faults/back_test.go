@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,10 +12,26 @@ import (
 	"lockstep/internal/handler"
 )
 
+// looseIn returns what lets candidates loose, in memory where there is such a directory:
+// dozens of indexes are made, and each would wait for a disk.
+func looseIn(t *testing.T) *unguarded {
+	t.Helper()
+	o := options(t)
+	if dir, err := os.MkdirTemp("/dev/shm", "lockstep-faults-test-"); err == nil { //nolint:usetesting // that of the test is on a disk
+		t.Cleanup(func() {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		o.Dir = dir
+	}
+	return &unguarded{opts: o}
+}
+
 // Whatever a bad revision did while nobody looked is taken back without a rest: the records
 // are those of an index that it never touched, and the proof agrees.
 func TestNothingIsLeftOfAFaultThatNobodyStopped(t *testing.T) {
-	free := unguarded{opts: options(t)}
+	free := looseIn(t)
 	for i, f := range Catalogue() {
 		if f.candidate == nil || len(f.Catch) == 0 || testing.Short() && i%4 > 0 {
 			continue
@@ -39,7 +56,7 @@ func TestNothingIsLeftOfAFaultThatNobodyStopped(t *testing.T) {
 
 // What is not taken back must show, or the columns mean nothing.
 func TestARestThatStaysIsCounted(t *testing.T) {
-	free := unguarded{opts: options(t)}
+	free := looseIn(t)
 	f, err := Find([]string{"extra-key"})
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +165,7 @@ func TestAnEndedContextEndsWhatIsUnguarded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free := unguarded{opts: options(t)}
+	free := looseIn(t)
 	if _, err := free.takeBack(ctx, &f[0]); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

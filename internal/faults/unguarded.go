@@ -220,7 +220,7 @@ func (c *course) takeBack(ctx context.Context, now func() time.Time) (*Back, err
 	if err := c.run(ctx, batches); err != nil {
 		return nil, err
 	}
-	b, began := &Back{}, now()
+	b := &Back{}
 	var err error
 	if b.Harmed, err = c.differ(ctx, c.lesson.stopped); err != nil {
 		return nil, err
@@ -230,10 +230,11 @@ func (c *course) takeBack(ctx context.Context, now func() time.Time) (*Back, err
 	if err := c.run(ctx, rest); err != nil {
 		return nil, err
 	}
+	began := now()
 	from := branch.Origin{Log: c.log, State: c.state, Importer: c.lesson, Dir: c.dir}
 	b.take(ctx, c.Compactor, from, revert.Request{
 		Bad: revert.Bad{Revision: bad}, Good: c.good, Actor: "faults", Reason: "the catalogue of faults", Now: c.now,
-	}, now)
+	}, began, now)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
