@@ -80,7 +80,7 @@ func (j *Journal) beat(ctx context.Context, step string, try int) (stop func(idl
 			b.Every = min(b.Every+b.Every/8, beatMax)
 		}
 	}()
-	return func(idle bool) { //nolint:revive // idle is what the last beat says and no mode
+	return func(idle bool) {
 		cancel()
 		<-ended
 		if idle {

@@ -105,16 +105,16 @@ func document() []struct {
 	}
 }
 
-// itemOf returns an item of the document.
-func itemOf(id string) (line, bool) {
+// isItem says whether the document has an item of that id.
+func isItem(id string) bool {
 	for _, g := range document() {
 		for _, l := range g.lines {
 			if l.id == id {
-				return l, true
+				return true
 			}
 		}
 	}
-	return line{}, false
+	return false
 }
 
 // Checklist binds every item to what is known about it: evidence of a step, the newest

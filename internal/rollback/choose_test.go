@@ -56,7 +56,7 @@ func chooseParts(o Outline) string {
 func TestTheScenariosAndProceduresOfTheDocument(t *testing.T) {
 	preDeploy := func(f *Facts) { f.Deployed, f.Standing, f.Written, f.Since = false, StandingShadow, Written{}, Since{} }
 	nothing := func(f *Facts) { f.Offers = nil }
-	const data = "index(flag) proof(index) follower(index) watch(flag index) notify issue"
+	const data = "index(flag) proof(index) follower(index) notify issue watch(flag index)"
 	for _, c := range []struct {
 		name      string
 		facts     Facts
@@ -93,7 +93,7 @@ func TestTheScenariosAndProceduresOfTheDocument(t *testing.T) {
 			"deployed, and no revision of ours", chooseFacts(func(f *Facts) { f.Bad, f.Standing, f.Written, f.Since = "", StandingNone, Written{}, Since{} }),
 			Request{Procedure: Full},
 			Prod, Full,
-			"traffic deploy git package(git) imports(git package) tests(git package) watch(deploy) notify issue",
+			"traffic deploy git package(git) imports(git package) tests(git package) notify issue watch(deploy)",
 		},
 		{"a scenario that was asked for leaves nothing out", chooseFacts(), Request{Scenario: PreDeploy, Procedure: Quick}, PreDeploy, Quick, "flag quarantine(flag) traffic " + data},
 		{"who names production knows that it is deployed", chooseFacts(func(f *Facts) { f.Deployed = false }), Request{Scenario: Prod}, Prod, Quick, "flag quarantine(flag) traffic " + data},
@@ -101,7 +101,7 @@ func TestTheScenariosAndProceduresOfTheDocument(t *testing.T) {
 			"a revision that has decided, and wrote nothing", chooseFacts(func(f *Facts) { f.Standing, f.Written, f.Deployed = StandingEnded, Written{}, false }),
 			Request{},
 			Prod, Quick,
-			"flag quarantine(flag) watch(flag) notify issue",
+			"flag quarantine(flag) notify issue watch(flag)",
 		},
 		{"a release that has ended", chooseFacts(func(f *Facts) { f.Standing = StandingEnded }), Request{}, Prod, Quick, "flag quarantine(flag) traffic " + data},
 	} {
@@ -153,9 +153,9 @@ func TestAnOutlineSaysWhyItIsAsItIs(t *testing.T) {
 			"without deploy: what it deploys is made of the working tree, and git, which takes that back, takes no part",
 			"without proof: asked for",
 			"without follower: not configured",
-			"without watch: not configured",
 			"without notify: not configured",
 			"without issue: not configured",
+			"without watch: not configured",
 		}},
 		{"before deployment", chooseFacts(func(f *Facts) { f.Deployed, f.Standing, f.Written, f.Since = false, StandingNone, Written{}, Since{} }), Request{}, []string{
 			"scenario pre-deploy: nothing was deployed in prod, and no key was decided by anything new",
@@ -256,7 +256,7 @@ func TestTheIndexIsLeftOutWhenAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := chooseParts(o), "quarantine traffic watch notify issue"; o.Data != WishNone || got != want {
+	if got, want := chooseParts(o), "quarantine traffic notify issue watch"; o.Data != WishNone || got != want {
 		t.Errorf("%s: %s, want %s", o.Data, got, want)
 	}
 	const why = "none: asked for; 214 of 1,000,000 records were written by receipts@2+222222222222, in 3 versions since 81 and stay as they are"

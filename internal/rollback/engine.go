@@ -155,7 +155,7 @@ const maxSignatures = 256
 // the newer counts. lockstep.ErrNotFound: there is no such item. lockstep.ErrInvalid:
 // nobody, or for no reason.
 func (g *Engine) Sign(ctx context.Context, id, item, by, reason string) (State, error) {
-	if _, ok := itemOf(item); !ok {
+	if !isItem(item) {
 		return State{}, lockstep.Hint(fmt.Errorf("item %.80q of the checklist: %w", item, lockstep.ErrNotFound), `"lockstep rollback checklist -o json" shows the ids`)
 	}
 	if by == "" || reason == "" {

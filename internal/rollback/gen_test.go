@@ -147,7 +147,7 @@ type moverKept struct {
 	Was string `json:"was"`
 }
 
-func (m *mover) params(a At) moverParams {
+func (*mover) params(a At) moverParams {
 	var p moverParams
 	if err := json.Unmarshal(a.Step.Params, &p); err != nil {
 		panic(err)
@@ -298,10 +298,10 @@ func (r *rig) walk(t *testing.T, p Plan) State {
 	return s
 }
 
-// history is what the entries of a plan are about.
-func (r *rig) history(t *testing.T, id string) []string {
+// history is what the entries of plan dev-1 are about.
+func (r *rig) history(t *testing.T) []string {
 	t.Helper()
-	j, err := r.Journals.Open(id)
+	j, err := r.Journals.Open("dev-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,15 +20,15 @@ func TestWhatIsKeptIsStoredBeforeTheStepEndsAndHandedToAResumedDo(t *testing.T) 
 	r.world.set("a", "bad")
 	ctx, cancel := context.WithCancel(t.Context())
 	var handed []string
-	r.mover.before = func(_ context.Context, a At, keep Keeper) error {
+	r.mover.before = func(doing context.Context, a At, keep Keeper) error {
 		handed = append(handed, string(a.Kept))
 		if len(handed) > 1 {
 			return nil
 		}
-		if err := keep.Keep(ctx, json.RawMessage(`{ "was": "bad" }`)); err != nil {
+		if err := keep.Keep(doing, json.RawMessage(`{ "was": "bad" }`)); err != nil {
 			return err
 		}
-		s, err := r.State(t.Context(), "dev-1")
+		s, err := r.State(doing, "dev-1")
 		if err != nil || string(s.Steps[0].Kept) != `{"was":"bad"}` || s.Steps[0].Progress != Doing {
 			return fmt.Errorf("in the journal: %w %+v", err, s.Steps)
 		}

@@ -148,12 +148,13 @@ func (j *Journal) append(ctx context.Context, prev Head, e Entry) (Head, error) 
 		return Head{}, err
 	}
 	// An entry that cannot be read would end the journal for everybody.
-	if _, err := DecodeEntry(body); err != nil {
+	written, err := DecodeEntry(body)
+	if err != nil {
 		return Head{}, fmt.Errorf("%w: %w", lockstep.ErrInvalid, err)
 	}
 	le, err := j.log.Append(ctx, prev.Ledger, body)
 	if err != nil {
 		return Head{}, fmt.Errorf("plan %s, %s: %w", j.id, e.What, err)
 	}
-	return j.decode(le)
+	return Head{le, written}, nil
 }

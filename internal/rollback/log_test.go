@@ -124,7 +124,7 @@ func TestARangeCanBeLeftEarly(t *testing.T) {
 		}
 		break
 	}
-	if got := r.history(t, "dev-1"); len(got) != 5 || !slices.Contains(got, "step a keeps") {
+	if got := r.history(t); len(got) != 5 || !slices.Contains(got, "step a keeps") {
 		t.Error(got)
 	}
 }

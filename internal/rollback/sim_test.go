@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -129,7 +130,7 @@ func (s *sim) fault(op, _ string) blobtest.Fault {
 func (s *sim) run(ctx context.Context) error {
 	plan := s.plan()
 	before := s.world.all()
-	calm, err := s.calmly(ctx, plan, before)
+	calm, err := calmly(ctx, plan, before)
 	if err != nil {
 		return err
 	}
@@ -210,11 +211,9 @@ type end struct {
 }
 
 // calmly walks a plan in a world of its own, in which nothing breaks.
-func (s *sim) calmly(ctx context.Context, p Plan, things map[string]thing) (end, error) {
+func calmly(ctx context.Context, p Plan, things map[string]thing) (end, error) {
 	w := newWorld()
-	for name, x := range things {
-		w.things[name] = x
-	}
+	maps.Copy(w.things, things)
 	g := mortalEngine(w, &blob.Mem{}, &process{})
 	if _, err := g.Start(ctx, p); err != nil {
 		return end{}, err
@@ -240,7 +239,7 @@ func (s *sim) through(ctx context.Context, p Plan) (State, error) {
 			opts.Settle = 1 // gives up at once
 		}
 		g.Journals = NewJournals(&mortal{s.faulty, proc}, opts)
-		state, err := s.oneProcess(ctx, g, p)
+		state, err := oneProcess(ctx, g, p)
 		if proc.dead {
 			point, _, _ := strings.Cut(proc.points[len(proc.points)-1], " ")
 			s.tally["killed at "+point]++
@@ -255,7 +254,7 @@ func (s *sim) through(ctx context.Context, p Plan) (State, error) {
 }
 
 // oneProcess does what a person does who only knows the plan.
-func (s *sim) oneProcess(ctx context.Context, g *Engine, p Plan) (State, error) {
+func oneProcess(ctx context.Context, g *Engine, p Plan) (State, error) {
 	if _, err := g.State(ctx, p.ID); errors.Is(err, lockstep.ErrNotFound) {
 		if _, err := g.Start(ctx, p); err != nil {
 			return State{}, err

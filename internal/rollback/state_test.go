@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,18 +29,18 @@ func TestWhatIsDoneNext(t *testing.T) {
 		next string
 		then string // the state that is returned
 	}{
-		{[]Progress{Waiting, Waiting, Waiting, Waiting}, "a", "waiting waiting waiting waiting"},
-		{[]Progress{Done, Waiting, Waiting, Waiting}, "b", "done waiting waiting waiting"},
-		{[]Progress{Skipped, Waiting, Waiting, Waiting}, "b", "skipped waiting waiting waiting"},
-		{[]Progress{Done, Doing, Waiting, Waiting}, "b", "done doing waiting waiting"},
-		{[]Progress{Waiting, Waiting, Waiting, Doing}, "d", "waiting waiting waiting doing"}, // a half-done step first
-		{[]Progress{Failed, Waiting, Waiting, Waiting}, "d", "failed blocked blocked waiting"},
-		{[]Progress{Third, Waiting, Waiting, Done}, "", "third blocked blocked done"},
-		{[]Progress{Failed, Blocked, Blocked, Done}, "", "failed blocked blocked done"},
-		{[]Progress{Done, Blocked, Blocked, Done}, "b", "done blocked blocked done"}, // considered again
-		{[]Progress{Failed, Skipped, Blocked, Done}, "c", "failed skipped blocked done"},
-		{[]Progress{Done, Done, Done, Done}, "", "done done done done"},
-		{[]Progress{Done, Failed, Skipped, Done}, "", "done failed skipped done"},
+		{[]Progress{Waiting, Waiting, Waiting, Waiting}, "a", "a:waiting b:waiting c:waiting d:waiting"},
+		{[]Progress{Done, Waiting, Waiting, Waiting}, "b", "a:done b:waiting c:waiting d:waiting"},
+		{[]Progress{Skipped, Waiting, Waiting, Waiting}, "b", "a:skipped b:waiting c:waiting d:waiting"},
+		{[]Progress{Done, Doing, Waiting, Waiting}, "b", "a:done b:doing c:waiting d:waiting"},
+		{[]Progress{Waiting, Waiting, Waiting, Doing}, "d", "a:waiting b:waiting c:waiting d:doing"}, // a half-done step first
+		{[]Progress{Failed, Waiting, Waiting, Waiting}, "d", "a:failed b:blocked c:blocked d:waiting"},
+		{[]Progress{Third, Waiting, Waiting, Done}, "", "a:third b:blocked c:blocked d:done"},
+		{[]Progress{Failed, Blocked, Blocked, Done}, "", "a:failed b:blocked c:blocked d:done"},
+		{[]Progress{Done, Blocked, Blocked, Done}, "b", "a:done b:blocked c:blocked d:done"}, // considered again
+		{[]Progress{Failed, Skipped, Blocked, Done}, "c", "a:failed b:skipped c:blocked d:done"},
+		{[]Progress{Done, Done, Done, Done}, "", "a:done b:done c:done d:done"},
+		{[]Progress{Done, Failed, Skipped, Done}, "", "a:done b:failed c:skipped d:done"},
 	} {
 		s := stateOf(c.how...)
 		before := slices.Clone(s.Steps)
@@ -50,12 +49,8 @@ func TestWhatIsDoneNext(t *testing.T) {
 		if at >= 0 {
 			next = s.Plan.Steps[at].ID
 		}
-		var got []string
-		for i := range then.Steps {
-			got = append(got, string(then.Steps[i].Progress))
-		}
-		if next != c.next || strings.Join(got, " ") != c.then {
-			t.Errorf("%v: %q, %v; want %q, %s", c.how, next, got, c.next, c.then)
+		if got := progress(then); next != c.next || got != c.then {
+			t.Errorf("%v: %q, %s; want %q, %s", c.how, next, got, c.next, c.then)
 		}
 		if diff := cmp.Diff(before, s.Steps); diff != "" {
 			t.Errorf("%v: it was changed: %s", c.how, diff)

@@ -87,7 +87,7 @@ const (
 	ItemNotified    = "docs.notified"            // Team notified
 	ItemPlanUpdated = "docs.plan-updated"        // Migration plan updated
 	ItemLessons     = "docs.lessons"             // Lessons learned documented
-	// Beyond the document, which knows nothing of data:
+	// Beyond the document, which knows nothing of data.
 	ItemRouting    = "data.routing"    // no key is decided by the bad revision
 	ItemQuarantine = "data.quarantine" // the bad revision is refused everywhere
 	ItemDataBack   = "data.back"       // what it wrote is taken back

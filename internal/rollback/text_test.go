@@ -63,8 +63,10 @@ func walked() State {
 			Detail: "branch migration-rollback-20260504 at 9a8b7c6", Evidence: []Evidence{{ItemGitBranch, true, "migration-rollback-20260504 at 9a8b7c6", ""}},
 		}, Ended: at(1200 * time.Millisecond)},
 		{Progress: Done, Sight: Sight{Evidence: []Evidence{
-			{ItemGitReverted, true, "4 commits reverted", "9a8b7c6..1b2c3d4"}, {ItemGitNoCode, true, "the trees of lambdas/ and receipt_chroma/ are those of 3fa9c1d", ""},
-			{ItemGitClean, false, "1 file is changed: notes.txt", ""}, {ItemHandlers, true, "the tree of lambdas/ is that of 3fa9c1d", ""},
+			{ItemGitReverted, true, "4 commits reverted", "9a8b7c6..1b2c3d4"},
+			{ItemGitNoCode, true, "the trees of lambdas/ and receipt_chroma/ are those of 3fa9c1d", ""},
+			{ItemGitClean, false, "1 file is changed: notes.txt", ""},
+			{ItemHandlers, true, "the tree of lambdas/ is that of 3fa9c1d", ""},
 		}}, Ended: at(6 * time.Second)},
 		{Progress: Done, Sight: Sight{Detail: "412 passed", Evidence: []Evidence{{ItemTestPackage, true, "412 passed", "tests-package.txt"}}}, Ended: at(95 * time.Second)},
 		{Progress: Failed, Error: "pulumi up: refused: the stack is currently locked by 1 lock(s)\n  ci@build-12 (pid 4711)", Hint: "wait for the other update, or ask its owner", Ended: at(6 * time.Minute)},

@@ -79,7 +79,7 @@ func TestAPlanIsMarkedUndoneOnce(t *testing.T) {
 			t.Fatalf("%v %s", err, s.Outcome())
 		}
 	}
-	if got := strings.Join(r.history(t, "dev-1")[4:], ", "); got != "walked, undone by dev-2, in force again" {
+	if got := strings.Join(r.history(t)[4:], ", "); got != "walked, undone by dev-2, in force again" {
 		t.Error(got)
 	}
 }
@@ -94,7 +94,7 @@ func TestWhatAnUndoLeavesOutIsSaid(t *testing.T) {
 	gone.Target = "gone"
 	r.Targets["gone"] = r.mover
 	r.world.set("gone", "bad")
-	s := r.walk(t, planOf(
+	r.walk(t, planOf(
 		move("a", "bad", "good"), moveBadly("final", "final", "bad", "good"), moveBadly("check", "check", "bad", "good"), moveBadly("refused", "refused", "bad", "good"),
 		move("third", "bad", "good"), move("was", "bad", "good"), gone, moveBadly("refused", "skipped", "bad", "good"), move("later", "bad", "good", "refused"),
 	))
@@ -193,7 +193,8 @@ func TestTheOrderOfAnUndo(t *testing.T) {
 		{"what rests on a step first", []Step{in(PhaseFlag, move("a", "", "x")), in(PhaseData, move("b", "", "x", "a"))}, "undo-b undo-a(undo-b)"},
 		{
 			"also through a check",
-			[]Step{in(PhaseFlag, move("a", "", "x")), in(PhaseCode, moveBadly("check", "b", "", "x", "a")), in(PhaseData, move("c", "", "x", "b"))}, "undo-c undo-a(undo-c)",
+			[]Step{in(PhaseFlag, move("a", "", "x")), in(PhaseCode, moveBadly("check", "b", "", "x", "a")), in(PhaseData, move("c", "", "x", "b"))},
+			"undo-c undo-a(undo-c)",
 		},
 		{
 			"but not through what is taken back", // which needs it already

@@ -221,5 +221,4 @@ func (s *State) begin(now time.Time) {
 	if s.Began.IsZero() {
 		s.Began = now
 	}
-	s.Ended = time.Time{}
 }

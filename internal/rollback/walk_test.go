@@ -96,13 +96,13 @@ func TestATargetThatIgnoresItsContextIsLeftBehindAndKeepsNothing(t *testing.T) {
 		if progress(s) != "a:failed b:done" || !strings.Contains(s.Steps[0].Error, "not done within 1m0s: it does not end") || time.Since(began) != time.Minute+grace {
 			t.Errorf("%s after %s: %+v", progress(s), time.Since(began), s.Steps[0])
 		}
-		heard, entries := said, len(r.history(t, "dev-1"))
+		heard, entries := said, len(r.history(t))
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if !errors.Is(l.refuses, errGivenUp) || said != heard || len(r.history(t, "dev-1")) != entries {
-			t.Errorf("it went on: %v, said %d times, %v", l.refuses, said-heard, r.history(t, "dev-1"))
+		if !errors.Is(l.refuses, errGivenUp) || said != heard || len(r.history(t)) != entries {
+			t.Errorf("it went on: %v, said %d times, %v", l.refuses, said-heard, r.history(t))
 		}
 	})
 }
@@ -354,6 +354,116 @@ func TestAPlanThatIsTakenBackUnderneathEndsTheWalk(t *testing.T) {
 		}
 		if s, err := r.Run(t.Context(), "dev-1"); err != nil || s.Outcome() != Complete {
 			t.Errorf("%v, %s", err, progress(s))
+		}
+	})
+}
+
+// slowEye is a target that takes a while to look.
+type slowEye struct{ *mover }
+
+func (e slowEye) Look(ctx context.Context, a At) (Sight, error) {
+	time.Sleep(10 * time.Second)
+	return e.mover.Look(ctx, a)
+}
+
+func TestAWalkStopsWhenAnotherHasBegunAnotherStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := slowRig(time.Minute)
+		r.Targets["eye"] = slowEye{r.mover}
+		r.world.set("a", "strange").set("b", "bad")
+		b := move("b", "bad", "good")
+		b.Target = "eye"
+		if _, err := r.Start(t.Context(), planOf(slowly(move("a", "bad", "good")), b)); err != nil {
+			t.Fatal(err)
+		}
+		first := make(chan error, 1)
+		go func() {
+			_, err := r.Run(t.Context(), "dev-1")
+			first <- err
+		}()
+		time.Sleep(time.Second) // it looks at b; nothing is being done
+		r.world.set("a", "bad")
+		if _, err := r.Retry(t.Context(), "dev-1"); err != nil {
+			t.Fatal(err)
+		}
+		s, err := engineOf(r.store, r.Targets).Run(t.Context(), "dev-1")
+		if err != nil || s.Outcome() != Complete || r.world.once() != nil {
+			t.Errorf("the second one: %v, %s, %v", err, progress(s), r.world.once())
+		}
+		if err := <-first; !errors.Is(err, ErrElsewhere) || !strings.Contains(err.Error(), `"begin a"`) {
+			t.Errorf("the first one: %v", err)
+		}
+	})
+}
+
+func TestWhoLeavesAStepInOrderMakesNobodyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := slowRig(time.Minute)
+		r.world.set("a", "bad")
+		if _, err := r.Start(t.Context(), planOf(slowly(move("a", "bad", "good")))); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if s, err := r.Run(ctx, "dev-1"); !errors.Is(err, context.DeadlineExceeded) || progress(s) != "a:doing" {
+			t.Fatalf("%v, %s", err, progress(s))
+		}
+		began := time.Now()
+		if s, err := r.Run(t.Context(), "dev-1"); err != nil || s.Outcome() != Complete || time.Since(began) != time.Minute {
+			t.Errorf("%v, %s after %s", err, progress(s), time.Since(began))
+		}
+	})
+}
+
+func TestADoEndsWhenNothingCanBeKeptAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := slowRig(time.Hour)
+		r.world.set("a", "bad")
+		proc := &process{}
+		var again error
+		r.mover.before = func(ctx context.Context, _ At, keep Keeper) error {
+			proc.mu.Lock()
+			proc.dead = true
+			proc.mu.Unlock()
+			_ = keep.Keep(ctx, json.RawMessage(`1`)) // and goes on all the same
+			<-ctx.Done()
+			again = keep.Keep(ctx, json.RawMessage(`2`))
+			return nil
+		}
+		opts := quickly()
+		opts.Settle = 1
+		r.Journals = NewJournals(&mortal{r.store, proc}, opts)
+		if _, err := r.Start(t.Context(), planOf(moveBadly("lazy", "a", "bad", "good"))); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		s, err := r.Run(t.Context(), "dev-1")
+		if !errors.Is(err, lockstep.ErrUnavailable) || !errors.Is(again, lockstep.ErrUnavailable) || progress(s) != "a:doing" || time.Since(began) > time.Second {
+			t.Errorf("%v, then %v, %s after %s", err, again, progress(s), time.Since(began))
+		}
+	})
+}
+
+func TestAStepThatIsTriedAgainBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig()
+		r.world.set("a", "bad")
+		s := r.walk(t, planOf(moveBadly("refused", "a", "bad", "good")))
+		first := s.Steps[0]
+		time.Sleep(time.Hour)
+		if _, err := r.Retry(t.Context(), "dev-1"); err != nil {
+			t.Fatal(err)
+		}
+		again := time.Now()
+		r.mover.before = func(ctx context.Context, _ At, _ Keeper) error {
+			s, err := r.State(ctx, "dev-1")
+			if x := s.Steps[0]; err != nil || x.Error != "" || x.Hint != "" || !x.Ended.IsZero() || !x.Began.Equal(again) || x.Tries != 2 || !s.Began.Equal(first.Began) {
+				t.Errorf("%v %+v", err, x)
+			}
+			return nil
+		}
+		if s, err := r.Run(t.Context(), "dev-1"); err != nil || s.Steps[0].Error != first.Error || s.Steps[0].Ended.Sub(s.Steps[0].Began) != 0 {
+			t.Errorf("%v %+v", err, s.Steps[0])
 		}
 	})
 }
