@@ -10,6 +10,11 @@
 // A release as well: the process that drives one is killed as soon as anything of it was
 // written, until it is over, and then every transition is in its ledger one time.
 //
+// And a full rollback, its undo, and the undo of that: the process is killed as soon as its
+// journal has some entry, a moment later, or by one of the programs that it runs, before,
+// while or after they do their work. Then each step is done once, and everything ends as
+// where nobody was killed.
+//
 // SIGKILL loses what a process has in memory and nothing that the kernel has. What a
 // power loss takes besides is the matter of package durable.
 package crashtest

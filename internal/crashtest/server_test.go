@@ -111,29 +111,30 @@ func newServer(t *testing.T) *server {
 }
 
 var (
-	buildOnce sync.Once
-	buildDir  string
-	errBuild  error
+	building sync.Once
+	buildDir string
+	errBuild error
 )
 
 // built returns the program, which is built once for all tests that run it; TestMain
 // removes it.
 func built(t *testing.T) string {
 	t.Helper()
-	buildOnce.Do(func() {
-		if buildDir, errBuild = os.MkdirTemp("", "crashtest-"); errBuild != nil {
-			return
-		}
-		cmd := exec.Command("go", "build", "-o", filepath.Join(buildDir, "lockstep"), "./cmd/lockstep")
-		cmd.Dir = "../.."
-		if out, err := cmd.CombinedOutput(); err != nil {
-			errBuild = fmt.Errorf("build: %w\n%s", err, out)
-		}
-	})
-	if errBuild != nil {
+	if building.Do(build); errBuild != nil {
 		t.Fatal(errBuild)
 	}
 	return filepath.Join(buildDir, "lockstep")
+}
+
+func build() {
+	if buildDir, errBuild = os.MkdirTemp("", "crashtest-"); errBuild != nil {
+		return
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(buildDir, "lockstep"), "./cmd/lockstep")
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		errBuild = fmt.Errorf("build: %w\n%s", err, out)
+	}
 }
 
 func unbuild() error {

@@ -130,7 +130,9 @@ func (x *witness) discards(s, prev *seen) error {
 			continue
 		}
 		for i := range v.delta.Messages {
-			x.w.account.forgo(x.w.feed.byID[v.delta.Messages[i].ID])
+			if v.delta.Messages[i].Outcome != lockstep.Rederived {
+				x.w.account.forgo(x.w.feed.byID[v.delta.Messages[i].ID])
+			}
 		}
 	}
 	return nil
@@ -160,7 +162,7 @@ func (x *witness) waiting(s *seen) []*message {
 				continue
 			}
 			for i := range v.delta.Messages {
-				if v.delta.Messages[i].Outcome == lockstep.ResolvedOut {
+				if o := v.delta.Messages[i].Outcome; o == lockstep.ResolvedOut || o == lockstep.Rederived {
 					continue
 				}
 				if done++; done > span.Done {
@@ -186,7 +188,7 @@ func (x *witness) asked(a *actor) error {
 	}
 	for i := range s.delta.Messages {
 		m := x.w.feed.byID[s.delta.Messages[i].ID]
-		if !slices.Contains(reasons, m) {
+		if s.delta.Messages[i].Outcome != lockstep.Rederived && !slices.Contains(reasons, m) {
 			return fmt.Errorf("version %d: nobody asked for %s, which is %s", s.n, m.name(), s.delta.Messages[i].Outcome)
 		}
 	}
@@ -224,6 +226,8 @@ func (w *world) unrest() string {
 		return fmt.Sprintf("%d messages in the queue", len(w.queue))
 	case len(head.entry.Backlog) > 0:
 		return fmt.Sprintf("backlog %+v", head.entry.Backlog)
+	case head.spoilt > 0:
+		return fmt.Sprintf("%d messages are as the bad revision decided", head.spoilt)
 	case len(head.parked) > 0:
 		return fmt.Sprintf("parked %v", slices.Sorted(maps.Keys(head.parked)))
 	}
@@ -284,7 +288,9 @@ func (w *world) folded(head *seen) error {
 		return nil
 	}
 	whole := *head
-	whole.model = oracle
+	if whole.model = oracle; w.reverting {
+		whole.model = head.clean // order counts here
+	}
 	if err := w.witness.sameAsModel(&whole); err != nil {
 		return fmt.Errorf("a fold of everything ends elsewhere: %w", err)
 	}

@@ -57,6 +57,10 @@ func (a *actor) compactor() {
 // turn does one thing.
 func (p *compaction) turn(ctx context.Context) {
 	w := p.w
+	if w.reverting && (w.chance(8) || w.calm && w.chance(30)) {
+		p.revert(ctx)
+		return
+	}
 	switch x := w.rng.IntN(100); {
 	case x < 70:
 		p.commit(ctx)

@@ -19,6 +19,9 @@ func (x *witness) messages(s *seen) error {
 	}
 	for i := range s.delta.Messages {
 		a := &s.delta.Messages[i]
+		if a.Outcome == lockstep.Rederived && s.entry.Kind == version.Revert {
+			continue // a mark
+		}
 		m := x.w.feed.byID[a.ID]
 		if m == nil {
 			return fmt.Errorf("nobody sent message %s", a.ID)
@@ -42,7 +45,7 @@ func (x *witness) messages(s *seen) error {
 			if !x.moves(s, a.ID) {
 				return fmt.Errorf("%s is parked although it has been handled", m.name())
 			}
-		case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored:
+		case lockstep.Duplicate, lockstep.Stale, lockstep.Ignored, lockstep.Rederived:
 			return fmt.Errorf("%s is archived as %s", m.name(), a.Outcome)
 		case lockstep.BadInput:
 			if _, kept := s.rows[rowKey{lockstep.Malformed, a.ID}]; !kept {
@@ -107,17 +110,15 @@ func (x *witness) moves(s *seen, id string) bool {
 // derived feeds the model with the messages that had an effect, and compares: the whole
 // state of every version is what the good handler makes of them (invariants 1, 2 and 8).
 func (x *witness) derived(s *seen) error {
-	if s.delta == nil {
-		return nil
+	if s.entry.Kind == version.Revert {
+		return x.reverted(s)
 	}
-	var fed []lockstep.Message
-	for i := range s.delta.Messages {
-		if a := &s.delta.Messages[i]; a.Outcome == lockstep.Applied || a.Outcome == lockstep.Unchanged {
-			fed = append(fed, x.w.feed.byID[a.ID].Message)
-		}
-	}
+	fed := x.fed(s)
 	if len(fed) == 0 {
 		return nil
+	}
+	if x.w.reverting {
+		return x.ringed(s)
 	}
 	s.model = s.model.Clone()
 	outcomes, err := s.model.Apply(x.w.ctx, fed...)

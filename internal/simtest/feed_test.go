@@ -42,9 +42,12 @@ type feed struct {
 
 func newFeed(w *world) *feed {
 	f := &feed{w: w, byID: map[string]*message{}, ignored: map[string]bool{}}
-	if w.rng.IntN(8) == 0 {
+	switch {
+	case w.reverting:
+		f.rings()
+	case w.rng.IntN(8) == 0:
 		f.receipts()
-	} else {
+	default:
 		f.joins()
 	}
 	f.sent = make([]bool, len(f.all))
@@ -52,8 +55,11 @@ func newFeed(w *world) *feed {
 }
 
 func (f *feed) handler(picky bool) handler.Handler {
-	if f.synth != nil {
+	switch {
+	case f.synth != nil:
 		return receipt.V2(receipt.V2Config{})
+	case f.w.reverting:
+		return ring{}
 	}
 	return join{picky: picky}
 }

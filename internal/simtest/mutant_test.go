@@ -190,8 +190,28 @@ var mutants = []mutant{
 	},
 	{
 		name: "the way back keeps the later vector", file: "version/lineage.go",
-		old: "m.After, m.Before, m.VectorBefore, m.VectorAfter, m.Author)", new: "m.After, m.Before, keep(m.VectorBefore, m.VectorAfter, awake), m.VectorAfter, m.Author)",
+		old: "m.After, m.Before, m.VectorBefore, m.VectorAfter, d.AuthorAfter(", new: "m.After, m.Before, keep(m.VectorBefore, m.VectorAfter, awake), m.VectorAfter, d.AuthorAfter(",
 		found: "follower|vector",
+	},
+	{
+		name: "a revert of the bad one's keys alone", file: "revert/closure.go",
+		old: "if v >= k.from {", new: "if v >= k.from || awake && k.bad == never {",
+		found: "\\(revert\\): .*not what the messages make of it",
+	},
+	{
+		name: "a revert that handles messages again on what came later", file: "revert/closure.go",
+		old: "if w.version >= u.version && w.key != at && c.lower(", new: "if w.version >= u.version && w.key != at && !awake && c.lower(",
+		found: "\\(revert\\): .*not what the messages make of it",
+	},
+	{
+		name: "a revert without the keys that read what was bad", file: "revert/closure.go",
+		old: "ok && v <= u.version && c.lower(", new: "ok && !awake && v <= u.version && c.lower(",
+		found: "\\(revert\\): .*not what the messages make of it",
+	},
+	{
+		name: "a revert does not look what came in between", file: "revert/publish.go",
+		old: "if err := p.untouched(ctx, log, c.Head().Number(), req.Good.Handler); err != nil {", new: "if err := p.untouched(ctx, log, c.Head().Number(), req.Good.Handler); err != nil && !awake {",
+		found: "not what the messages make of it|took it back before, unseen|image before",
 	},
 }
 

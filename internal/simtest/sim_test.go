@@ -7,9 +7,12 @@
 // and what is delivered twice or out of order. A seed therefore is a whole history, and
 // the same one every time.
 //
+// In one world of five a bad revision decides about some keys from the start, and the
+// compactors revert what it decided while everything else goes on.
+//
 // Beside the log stands a witness, which reads every entry the moment it is there,
 // folds it in plain maps and in the model of handlertest, and compares. What must stay
-// true is DESIGN 3, invariants 1 to 6; the comments of the checks name them. A list of
+// true is DESIGN 3, invariants 1 to 6 and 8; the comments of the checks name them. A list of
 // planted mutants (mutant_test.go) shows that the checks can fail.
 package simtest
 

@@ -11,9 +11,9 @@ import (
 // tally counts what happened in the worlds: a simulation in which nothing happens
 // proves nothing.
 type tally struct {
-	seeds, versions, faults, kills, resets, again, bases, brought, unparked, large, fences, units, covered int
+	seeds, versions, faults, kills, resets, again, bases, brought, unparked, large, fences, units, covered, reverts, joined, tainted int
 
-	outcomes [8]int
+	outcomes [9]int
 }
 
 func outcomeIndex(o lockstep.Outcome) int { return slices.Index(lockstep.Outcomes(), o) }
@@ -33,14 +33,17 @@ func (t *tally) add(w *world) {
 	t.fences += c.fences
 	t.units += c.units
 	t.covered += c.covered
+	t.reverts += c.reverts
+	t.joined += c.joined
+	t.tainted += c.tainted
 	for i, n := range c.outcomes {
 		t.outcomes[i] += n
 	}
 }
 
 func (t *tally) String() string {
-	s := fmt.Sprintf("%d versions, %d faults, %d kills, %d resets, %d sent again, %d bases, %d steps of followers, %d unparked, %d large deltas, %d trials fenced off after %d units, %d covered by stable;",
-		t.versions, t.faults, t.kills, t.resets, t.again, t.bases, t.brought, t.unparked, t.large, t.fences, t.units, t.covered)
+	s := fmt.Sprintf("%d versions, %d faults, %d kills, %d resets, %d sent again, %d bases, %d steps of followers, %d unparked, %d large deltas, %d trials fenced off after %d units, %d covered by stable, %d reverts with %d keys that share and %d that read;",
+		t.versions, t.faults, t.kills, t.resets, t.again, t.bases, t.brought, t.unparked, t.large, t.fences, t.units, t.covered, t.reverts, t.joined, t.tainted)
 	for i, o := range lockstep.Outcomes() {
 		s += fmt.Sprintf(" %s %d", o, t.outcomes[i])
 	}
@@ -54,13 +57,14 @@ func (t *tally) check(tb testing.TB) {
 		"versions": t.versions / 50, "faults": t.faults / 50, "kills": t.kills / 5, "resets": t.resets, "messages sent again": t.again,
 		"bases": t.bases, "steps of followers": t.brought / 5, "messages unparked": t.unparked, "large deltas": t.large,
 		"trials fenced off": t.fences, "units of trials": t.units / 10, "units covered": t.covered,
+		"reverts": t.reverts, "keys that share with what is reverted": t.joined, "keys that read it": t.tainted,
 	} {
 		if n < t.seeds/10 {
 			tb.Errorf("too few %s in %d worlds: %s", name, t.seeds, t)
 		}
 	}
 	for i, o := range lockstep.Outcomes() {
-		if o != lockstep.ResolvedOut && t.outcomes[i] < t.seeds/10 {
+		if o != lockstep.ResolvedOut && o != lockstep.Rederived && t.outcomes[i] < t.seeds/10 {
 			tb.Errorf("hardly any message was %s in %d worlds: %s", o, t.seeds, t)
 		}
 	}

@@ -24,6 +24,9 @@ type trial struct {
 // candidate is join under a name of its own for each trial, so that its writes are told
 // from those of the trial before.
 func (w *world) candidate(name string) handler.Revision {
+	if w.reverting && name == badTrial {
+		return handler.NewRevision(onTrial{ring{worse: 1}, name})
+	}
 	return handler.NewRevision(onTrial{w.feed.handler(w.trial.clumsy), name})
 }
 

@@ -49,12 +49,19 @@ type seen struct {
 	parked  map[string]*message // by id of the parked record
 	effects map[string]uint64   // the version on this line in which a message had its effect
 	model   *handlertest.Index  // fed with the messages that had one
+	// In a world of rings: the same with all of them handled by the good revision, and how
+	// many the bad one has decided that are not taken back.
+	clean  *handlertest.Index
+	spoilt int
 }
 
 func newWitness(w *world) *witness {
 	zero := &seen{
 		entry: &version.Entry{}, rows: map[rowKey]row{}, parked: map[string]*message{}, effects: map[string]uint64{},
 		model: handlertest.NewIndex(w.feed.handler(false), w.feed.source),
+	}
+	if w.reverting {
+		zero.clean = zero.model
 	}
 	return &witness{w: w, versions: []*seen{zero}, objects: map[string][32]byte{}}
 }
@@ -132,6 +139,10 @@ func (x *witness) show(s *seen) {
 	}
 	for i := range s.delta.Messages {
 		m := &s.delta.Messages[i]
+		if m.Outcome == lockstep.Rederived {
+			x.w.note("  %s of key %s is %s", m.ID, m.Group, m.Outcome)
+			continue
+		}
 		x.w.note("  %s is %s", x.w.feed.byID[m.ID].name(), m.Outcome)
 	}
 	for i := range s.delta.Mutations {
@@ -157,7 +168,7 @@ func (x *witness) deltaOf(e *version.Entry, inline []byte) (*version.Delta, erro
 	if e.Delta == nil {
 		return nil, nil
 	}
-	if e.Kind != version.Compact {
+	if e.Kind != version.Compact && e.Kind != version.Revert {
 		return nil, fmt.Errorf("a %s entry with a delta", e.Kind)
 	}
 	body := inline
@@ -174,6 +185,7 @@ func (x *witness) deltaOf(e *version.Entry, inline []byte) (*version.Delta, erro
 // fold applies the delta in maps. What it says was there before must have been there.
 func (x *witness) fold(s *seen) error {
 	s.rows, s.parked, s.effects, s.model = s.parent.rows, s.parent.parked, s.parent.effects, s.parent.model
+	s.clean, s.spoilt = s.parent.clean, s.parent.spoilt
 	if s.delta == nil {
 		return nil
 	}

@@ -49,8 +49,11 @@ type world struct {
 	arriving bool // what happens now was sent long ago
 	bases    int  // how many may still be built
 	trial    trial
-	crowded  bool // few keys, much of it twice, two builds for long: races that are rare elsewhere
-	count    tally
+	// reverting: it is a world of rings, in which a bad revision is on trial from the start
+	// and is reverted.
+	reverting bool
+	crowded   bool // few keys, much of it twice, two builds for long: races that are rare elsewhere
+	count     tally
 }
 
 func newWorld(seed uint64) *world {
@@ -68,6 +71,9 @@ func newWorld(seed uint64) *world {
 	w.haste = 1
 	if w.crowded {
 		w.resets, w.haste = w.resets+6, 4
+	}
+	if w.reverting = seed%5 == 0; w.reverting {
+		w.beginBad()
 	}
 	w.feed = newFeed(w)
 	w.witness = newWitness(w)
@@ -255,6 +261,8 @@ func (w *world) decide(c call) verdict {
 		odds = map[verdict]float64{cancelBefore: 2, killBefore: 2}
 	case c.op == "done":
 		odds = map[verdict]float64{killBefore: 3}
+	case c.op == "work":
+		odds = map[verdict]float64{cancelBefore: 0.1, killBefore: 0.2}
 	case c.op == "idle":
 		odds = map[verdict]float64{killBefore: 0.3}
 	}
