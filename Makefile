@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 # The race detector is several times slower: it runs where goroutines share state.
-RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/... ./internal/adapter/program/... ./internal/shadow/...
+RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/... ./internal/adapter/program/... ./internal/shadow/... ./internal/rollback/...
 SEEDS ?= 2000
 KILLS ?= 50
 FUZZTIME ?= 10s

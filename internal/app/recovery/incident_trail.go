@@ -188,10 +188,12 @@ func (t *trail) judge(e *version.Entry, wrote bool) {
 	}
 	t.clean = instant{e.Number, e.At}
 	what := "with which everything was handled again"
-	if e.Kind == version.Reset {
+	switch e.Kind {
+	case version.Reset:
 		what = fmt.Sprintf("which is version %d again", e.Cause.Target)
-	} else if e.Kind == version.Revert {
+	case version.Revert:
 		what = "which took it back"
+	case version.Compact, version.Import, version.Rebuild, version.Fence, version.BaseSet:
 	}
 	t.how = fmt.Sprintf("version %d, %s", e.Number, what)
 }

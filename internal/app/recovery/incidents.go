@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,10 +90,11 @@ func (d *Desk) OpenByVerdict(ctx context.Context, s release.State) (in incident.
 	if err != nil {
 		return in, false, err
 	}
-	o := incident.Opening{Environment: d.cfg.Environment, Actor: byItself, At: d.Order().At, Reason: r.Ending.Reason, Subject: a.subject()}
+	o := incident.Opening{Environment: d.cfg.Environment, Actor: byItself, At: d.Order().At, Subject: a.subject()}
 	if o.Findings, o.Analysis, err = d.findings(ctx, r); err != nil {
 		return in, false, err
 	}
+	o.Reason = shortly(r.Ending.Reason, o.Findings)
 	h, opened, err := d.book.OpenFor(ctx, o)
 	if err != nil {
 		return in, false, err
@@ -117,17 +119,17 @@ func (d *Desk) known(r *release.Release) bool {
 	return d.verdicts[release.Effect{Release: r.ID, Attempt: r.Attempt}.Name()]
 }
 
-// findings are the guards that failed, and the analysis in words. What cannot be judged
-// any more leaves the reason of the abort, which says it as well.
+// findings are the guards that failed, and all that was said of it, a line each. What
+// cannot be judged any more leaves the reason of the abort, which says it as well.
 func (d *Desk) findings(ctx context.Context, r *release.Release) ([]incident.Finding, string, error) {
 	end := r.Ending
-	words := []string{end.Reason}
+	lines := strings.Split(end.Reason, clause)
 	j, err := d.control.Judge(ctx)
 	if ctx.Err() != nil {
 		return nil, "", ctx.Err()
 	}
 	if err != nil || j.Release != r.ID || j.Attempt != r.Attempt {
-		return nil, words[0], nil //nolint:nilerr // an incident must not wait for its analysis
+		return nil, strings.Join(lines, "\n"), nil //nolint:nilerr // an incident must not wait for its analysis
 	}
 	var out []incident.Finding
 	for i := range j.Judgement.Guards {
@@ -135,8 +137,26 @@ func (d *Desk) findings(ctx context.Context, r *release.Release) ([]incident.Fin
 			out = append(out, incident.Finding{Guard: f.Guard, Verdict: f.Verdict.String(), Reason: f.Reason, At: end.At, Link: "lockstep analysis explain"})
 		}
 	}
-	words = append(words, j.Hard...)
-	return out, strings.Join(append(words, j.Judgement.Reasons...), "\n"), nil
+	for _, why := range slices.Concat(j.Hard, j.Judgement.Reasons) {
+		if !strings.Contains(end.Reason, why) {
+			lines = append(lines, why)
+		}
+	}
+	return out, strings.Join(lines, "\n"), nil
+}
+
+// clause is what stands between two reasons.
+const clause = "; "
+
+// shortly is why a release was taken back, in one clause: what the first guard that failed
+// has counted, or the first of the reasons.
+func shortly(reason string, findings []incident.Finding) string {
+	if len(findings) > 0 {
+		counted, _, _ := strings.Cut(findings[0].Reason, clause)
+		return findings[0].Guard + ": " + counted
+	}
+	first, _, _ := strings.Cut(reason, clause)
+	return first
 }
 
 // ByHand is what a person says of an incident.

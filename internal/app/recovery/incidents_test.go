@@ -377,6 +377,21 @@ func TestWhatIsForgottenDoesNotTakeBackWhatIsKnown(t *testing.T) {
 	}
 }
 
+func TestTheReasonOfAVerdictIsOneClause(t *testing.T) {
+	long := "a guard found the candidate bad: batch-failure: joint evidence 1.7e+03, rolls back at 100; batch-slow: 0 of 14"
+	for _, tt := range []struct {
+		findings []incident.Finding
+		want     string
+	}{
+		{nil, "a guard found the candidate bad: batch-failure: joint evidence 1.7e+03, rolls back at 100"},
+		{[]incident.Finding{{Guard: "batch-failure", Reason: "12 of 39 units bad; evidence against it 2.4e+03"}}, "batch-failure: 12 of 39 units bad"},
+	} {
+		if got := shortly(long, tt.findings); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
 func TestContactsAreSortedIntoTheStepsOfTheDocument(t *testing.T) {
 	got := contacts([]config.Contact{
 		{Role: "Team lead", Name: "Anna", Contact: "+49 30 1"},

@@ -125,6 +125,14 @@ func (a *Assembly) compose(ctx context.Context, planned notify.Message) (notify.
 		return planned, err
 	}
 	s := head.Entry.State
+	if stuck := s.Stuck(); len(stuck) > 0 {
+		var names []string
+		for _, i := range stuck {
+			names = append(names, s.Plan.Steps[i].ID)
+		}
+		planned.Subject = "Incomplete: " + planned.Subject
+		planned.Text = "Not everything is back: " + strings.Join(names, ", ") + " need a person.\n\n" + planned.Text
+	}
 	groups := s.Checklist()
 	planned.Text += "\nWhere it stands:\n" + s.Text()
 	planned.Markdown = planned.Text + "\n" + rollback.ChecklistMarkdown(groups)
