@@ -176,7 +176,7 @@ func (a *attempt) events() []incident.Event {
 		case !t.phase.Final():
 			what += fmt.Sprintf(" (%s at %s)", t.phase, t.weight)
 		}
-		out = append(out, incident.Event{At: t.at, Who: t.actor, What: what + ": " + t.reason, Link: t.link(), Source: "release"})
+		out = append(out, incident.Event{At: t.at, Who: t.actor, What: what + ": " + firstOf(t.reason), Link: t.link(), Source: "release"})
 	}
 	return out
 }

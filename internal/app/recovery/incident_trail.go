@@ -248,7 +248,7 @@ func (t *trail) tell(e *version.Entry, wrote int) {
 		return
 	}
 	if e.Cause.Reason != "" {
-		what += ": " + e.Cause.Reason
+		what += ": " + firstOf(e.Cause.Reason)
 	}
 	if len(t.events) >= maxTrailEvents {
 		t.more++

@@ -152,10 +152,15 @@ const clause = "; "
 // has counted, or the first of the reasons.
 func shortly(reason string, findings []incident.Finding) string {
 	if len(findings) > 0 {
-		counted, _, _ := strings.Cut(findings[0].Reason, clause)
-		return findings[0].Guard + ": " + counted
+		return findings[0].Guard + ": " + firstOf(findings[0].Reason)
 	}
-	first, _, _ := strings.Cut(reason, clause)
+	return firstOf(reason)
+}
+
+// firstOf is the first of the reasons in a text: a verdict has many, and a timeline links to
+// where all of them are.
+func firstOf(reasons string) string {
+	first, _, _ := strings.Cut(reasons, clause)
 	return first
 }
 
