@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"lockstep/internal/compact"
 	"lockstep/internal/handler"
@@ -58,8 +59,29 @@ func (r *router) Route(ctx context.Context) (compact.Routing, error) {
 	if err != nil {
 		return compact.Routing{}, err
 	}
+	routing.Keep = r.keep(head.State(), routing)
 	r.from, r.last = from, routing
 	return r.withCanary(ctx), nil
+}
+
+// keep are the revisions that a rollback may return to and that do not decide now: stable, when
+// another one is forced, the known good of the latest release, and what the configuration names.
+func (r *router) keep(s release.State, to compact.Routing) []handler.Revision {
+	var out []handler.Revision
+	add := func(rev handler.Revision) {
+		if rev.Hash == to.Stable.Hash || rev.Hash == to.Candidate.Hash || slices.ContainsFunc(out, func(o handler.Revision) bool { return o.Hash == rev.Hash }) {
+			return
+		}
+		out = append(out, rev)
+	}
+	for _, id := range []string{s.Stable.Revision, s.KnownGood.Revision} {
+		// One that cannot run here cannot be returned to here either.
+		if rev, err := r.revisions.Lookup(id); id != "" && err == nil {
+			add(rev)
+		}
+	}
+	add(r.revisions.Initial())
+	return out
 }
 
 // withCanary is the last routing with the decision about keys, made in ctx.

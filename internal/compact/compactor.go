@@ -39,7 +39,8 @@ type Compactor struct {
 	log      *version.Log
 	state    *state.State
 	router   Router
-	arms     *arms // as routed last; nil before the first Refresh
+	arms     *arms    // as routed last; nil before the first Refresh
+	kept     []string // hashes of the revisions behind arms.keep
 	importer Importer
 	opts     Options
 

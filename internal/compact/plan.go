@@ -143,8 +143,8 @@ type knows struct{ shown, stable bool }
 
 // merge classifies the message and says what it would make of its item as the job has
 // left it so far. Known is nil for a message that is ignored by rule. What a candidate
-// ignores and stable mirrors is mirrored and not shown to the candidate: what was left out
-// of the mirror no rollback could bring back.
+// ignores and stable mirrors is mirrored and not shown to the candidate, and so is what only a revision knows that a
+// rollback may return to: what was left out of the mirror no rollback could bring back.
 func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got change.Merged, who knows, err error) {
 	entity, ok := p.arm.classify.Entity(m.Change.Key)
 	who = knows{ok, ok}
@@ -153,6 +153,9 @@ func (p *planner) merge(s *sight, m *lockstep.Message) (known *mirrored, got cha
 		if theirs, who.stable = p.arms.stable.classify.Entity(m.Change.Key); !ok {
 			entity, ok = theirs, who.stable
 		}
+	}
+	if !ok {
+		entity, ok = p.arms.kept(m.Change.Key)
 	}
 	if !ok {
 		return nil, change.Merged{Outcome: lockstep.Ignored}, who, nil

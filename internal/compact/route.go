@@ -8,6 +8,7 @@ import (
 
 	"lockstep/internal/change"
 	"lockstep/internal/handler"
+	"lockstep/internal/lockstep"
 	"lockstep/internal/version"
 )
 
@@ -35,6 +36,10 @@ type Routing struct {
 	// Trial names the attempt of a release that is in progress: units are counted for it,
 	// and a fence ends it. "": none, and no candidate either.
 	Trial string
+	// Keep are revisions that may have to handle what is handled now again: the one that a
+	// rollback returns to, say. What one of them takes and nobody who decides now knows is
+	// mirrored and archived all the same: what was only counted no rollback could bring back.
+	Keep []handler.Revision
 }
 
 // Only returns the router that has rev decide about everything.
@@ -79,6 +84,17 @@ type arms struct {
 	weight    uint32
 	byWeight  bool
 	sameRules bool // both know the same items
+	keep      []*change.Classifier
+}
+
+// kept says what an item is to a revision that may have to handle it later.
+func (a *arms) kept(key lockstep.ItemKey) (entity string, ok bool) {
+	for _, c := range a.keep {
+		if entity, ok = c.Entity(key); ok && entity != "" {
+			return entity, true
+		}
+	}
+	return "", false
 }
 
 // shares says whether a candidate is meant to have a share of the keys.
@@ -134,7 +150,32 @@ func (c *Compactor) route(ctx context.Context) error {
 		}
 		next.sameRules = slices.Equal(next.stable.desc.Entities, next.candidate.desc.Entities)
 	}
+	if err := c.keepFor(next, r.Keep); err != nil {
+		return err
+	}
 	c.arms = next
+	return nil
+}
+
+// keepFor compiles the rules of the revisions whose items are kept, once as long as they are
+// the same.
+func (c *Compactor) keepFor(next *arms, revs []handler.Revision) error {
+	hashes := make([]string, 0, len(revs))
+	for _, rev := range revs {
+		hashes = append(hashes, rev.Hash)
+	}
+	if c.arms != nil && slices.Equal(hashes, c.kept) {
+		next.keep = c.arms.keep
+		return nil
+	}
+	for _, rev := range revs {
+		classify, err := change.NewClassifier(rev.Handler.Describe().Entities)
+		if err != nil {
+			return fmt.Errorf("revision %s: %w", rev, err)
+		}
+		next.keep = append(next.keep, classify)
+	}
+	c.kept = hashes
 	return nil
 }
 

@@ -265,3 +265,21 @@ func TestAMutationOfWhatStableDidNotAskForParksTheUnit(t *testing.T) {
 	}
 	wantThings(t, r, "G1/K1=a")
 }
+
+// A bad revision that has become stable ignores what the good one takes. A rollback can only
+// bring back what was kept.
+func TestWhatOnlyTheRevisionToReturnToKnowsIsKept(t *testing.T) {
+	for keeps, want := range map[bool]int64{false: 1, true: 2} {
+		r, router := onTrial(t, shout)
+		router.Routing = Routing{Stable: handler.NewRevision(blind{candidate{plan: shout}})}
+		if keeps {
+			router.Keep = []handler.Revision{handler.NewRevision(kv{})}
+		}
+		r.commit(set("G1", "K9", "a", 1), set("G1", "K1", "b", 2))
+		wantThings(t, r, "G1/K1=b!") // the index is as the one that decides wants it
+		e := r.Head().Entry
+		if c, ok := e.Collection(lockstep.Table); !ok || c.Records != want || int64(e.Delta.Messages) != want {
+			t.Errorf("kept %t: %d items mirrored and %d messages archived, want %d", keeps, c.Records, e.Delta.Messages, want)
+		}
+	}
+}
