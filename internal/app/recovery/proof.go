@@ -81,7 +81,7 @@ func (x *Proof) Do(ctx context.Context, at rollback.At, keep rollback.Keeper) er
 		k, err = x.reset(ctx, p)
 	case Rebuild:
 		k, err = x.rebuild(ctx, keep)
-	case None:
+	case None, rollback.WishAuto: // what was to be done was worked out when it was planned
 		k = proofKept{Done: true, Text: "nothing was written, so that nothing had to be taken back"}
 	}
 	if err != nil {
@@ -242,7 +242,7 @@ func IndexStep(p IndexParams, why string) (rollback.Step, error) {
 	case Rebuild:
 		s.Title, s.UndoBy = "Derive every record anew from the mirror of the table", fmt.Sprintf("lockstep reset --to %d", p.Head)
 		s.Manual = "lockstep rollback resume"
-	case None:
+	case None, rollback.WishAuto:
 		s.Title = "Leave the data as it is"
 	}
 	return s, err
