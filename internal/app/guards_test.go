@@ -82,7 +82,7 @@ func (x *trial) reach(phase release.Phase) {
 
 func TestGuardsThatHaveNoAnswerHereAreNotAskedAndSaySo(t *testing.T) {
 	x := newTrial(t, newVariant("good", nil))
-	x.start("receipts@good", release.Step{Kind: release.Canary, Weight: 10_000, MinUnits: 20})
+	x.start("receipts@good", release.Step{Kind: release.Canary, Weight: 5000, MinUnits: 20})
 	s := x.until()
 	if s.Release.Ending.Outcome != release.Promoted {
 		t.Fatalf("it ended as %+v", s.Release.Ending)
