@@ -400,6 +400,22 @@ func (a *Answer) health(serves *release.Release) (release.Health, []string) {
 	return release.NoData, nil // nobody has been asked
 }
 
+// culprit names the guard that made the answer what it is: of those that decided, one that
+// speaks against the candidate before one that only cannot tell.
+func (a *Answer) culprit() string {
+	first := ""
+	for _, want := range [][]guard.Verdict{{guard.Fail}, {guard.Broken}, guard.Verdicts()} {
+		for _, line := range a.Criteria {
+			for _, r := range line.Evidence {
+				if first == "" && slices.Contains(a.Decided, r.Guard) && slices.Contains(want, r.Verdict) {
+					first = r.Guard
+				}
+			}
+		}
+	}
+	return first
+}
+
 // worse returns the worse of two answers about the running system.
 func worse(a, b release.Health) release.Health {
 	order := []release.Health{release.Healthy, release.NoData, release.Hold, release.Bad}

@@ -206,3 +206,18 @@ func TestNoAnswerIsNoHealth(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCulpritOfAnAnswerSpeaksAgainstTheCandidate(t *testing.T) {
+	result := func(name string, v guard.Verdict) guard.Result {
+		return guard.Result{Guard: name, Criterion: guard.ProductionFailure, Action: guard.Hold, Verdict: v}
+	}
+	a := Answer{Assessment: guard.Assess([]guard.Result{
+		result("a-unsure", guard.Inconclusive), result("b-broken", guard.Broken), result("c-fails", guard.Fail), result("d-passes", guard.Pass),
+	})}
+	if got := a.culprit(); got != "c-fails" {
+		t.Errorf("%q of %q", got, a.Decided)
+	}
+	if got := (&Answer{}).culprit(); got != "" {
+		t.Errorf("nobody was asked, and %q is it", got)
+	}
+}

@@ -356,8 +356,8 @@ func (o *observer) ask(ctx context.Context, s release.State, head version.Head, 
 	}
 	if worst := worse(seen.Verdict, health); worst != seen.Verdict {
 		seen.Verdict = worst
-		if len(answer.Decided) > 0 {
-			seen.Culprit = &release.Culprit{Source: release.FromGuard, Name: answer.Decided[0]}
+		if name := answer.culprit(); name != "" {
+			seen.Culprit = &release.Culprit{Source: release.FromGuard, Name: name}
 		}
 	}
 	return nil
