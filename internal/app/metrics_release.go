@@ -1,6 +1,8 @@
 package app
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lockstep/internal/guard"
@@ -16,6 +18,8 @@ const (
 // releaseMetrics are what the controller saw last. The labels are words of closed lists,
 // and names of guards, which the configuration bounds.
 type releaseMetrics struct {
+	mu sync.Mutex // one note and one reading at a time: series that are made anew are never half there
+
 	phase   *prometheus.GaugeVec
 	weight  prometheus.Gauge
 	verdict *prometheus.GaugeVec
@@ -60,6 +64,8 @@ func (m *releaseMetrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *releaseMetrics) Collect(to chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, p := range m.parts() {
 		p.Collect(to)
 	}
@@ -76,6 +82,8 @@ func releasePhases() []string {
 // note takes over what was seen. Every word of a closed list has its series always: one
 // that is absent until the first time cannot be watched.
 func (m *releaseMetrics) note(s release.State, verdict release.Health, a Answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	one := func(v *prometheus.GaugeVec, is string, words ...string) {
 		for _, w := range words {
 			n := 0.0
