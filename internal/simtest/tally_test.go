@@ -57,7 +57,7 @@ func (t *tally) check(tb testing.TB) {
 		"versions": t.versions / 50, "faults": t.faults / 50, "kills": t.kills / 5, "resets": t.resets, "messages sent again": t.again,
 		"bases": t.bases, "steps of followers": t.brought / 5, "messages unparked": t.unparked, "large deltas": t.large,
 		"trials fenced off": t.fences, "units of trials": t.units / 10, "units covered": t.covered,
-		"reverts": t.reverts, "keys that share with what is reverted": t.joined, "keys that read it": t.tainted,
+		"reverts": t.reverts, "keys that share with what is reverted": t.joined, "keys that read it": t.tainted * 2,
 	} {
 		if n < t.seeds/10 {
 			tb.Errorf("too few %s in %d worlds: %s", name, t.seeds, t)
