@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 
-# The race detector is several times slower: it runs where goroutines share state.
+# The race detector is several times slower: it runs where goroutines share state, one
+# package at a time, since some of them measure time.
 RACE := ./internal/compact/... ./internal/ledger/... ./internal/blob/... ./internal/app/... ./internal/adapter/program/... ./internal/shadow/... ./internal/rollback/...
 SEEDS ?= 2000
 KILLS ?= 50
@@ -25,7 +26,7 @@ unit:
 	go test -vet=off ./...
 
 race:
-	CGO_ENABLED=1 go test -vet=off -race $(RACE)
+	CGO_ENABLED=1 go test -vet=off -race -p 1 $(RACE)
 
 # Built under .cache/ once; later runs only compare a hash.
 interop-env:
