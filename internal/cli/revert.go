@@ -73,7 +73,7 @@ type revertResult struct {
 	DryRun    bool          `json:"dry_run,omitempty"`
 }
 
-func (c *session) runRevert(ctx context.Context, f revertFlags) error {
+func (c *session) runRevert(ctx context.Context, f revertFlags) (err error) {
 	cfg, err := c.settings()
 	if err != nil {
 		return err

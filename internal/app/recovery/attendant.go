@@ -21,6 +21,8 @@ type Attendant struct {
 	Desk     *Desk
 	Log      *slog.Logger
 	Every    time.Duration
+
+	said map[string]string // why recipients cannot be told, as logged last
 }
 
 // deliverEvery is how often messages that wait are tried again, at most.
@@ -110,6 +112,13 @@ func (t *Attendant) deliver(ctx context.Context, now time.Time) error {
 	}
 	courier, unset := t.Assembly.Courier()
 	for name, err := range unset {
+		if t.said[name] == err.Error() {
+			continue // it is looked every few seconds, and said once
+		}
+		if t.said == nil {
+			t.said = map[string]string{}
+		}
+		t.said[name] = err.Error()
 		t.Log.WarnContext(ctx, "a recipient cannot be told", "recipient", name, "error", err)
 	}
 	_, err := courier.Deliver(ctx, now)

@@ -10,7 +10,6 @@ import (
 	"lockstep/internal/app"
 	"lockstep/internal/branch"
 	"lockstep/internal/compact"
-	"lockstep/internal/handler"
 	"lockstep/internal/lockstep"
 	"lockstep/internal/revert"
 	"lockstep/internal/rollback"
@@ -109,7 +108,7 @@ func (x *Proof) revert(ctx context.Context, p IndexParams, keep rollback.Keeper)
 	if p.Bad.Version > 0 {
 		return x.undone(ctx, e)
 	}
-	good, err := x.good(p.Good)
+	good, err := x.Revisions.Lookup(p.Good)
 	if err != nil {
 		return proofKept{}, err
 	}
@@ -219,8 +218,6 @@ func (x *Proof) rebuild(ctx context.Context, keep rollback.Keeper) (k proofKept,
 	})
 	return k, err
 }
-
-func (x *Proof) good(id string) (handler.Revision, error) { return x.Revisions.Lookup(id) }
 
 // Undo implements rollback.Target.
 func (*Proof) Undo(context.Context, rollback.At) (*rollback.Step, error) { return nil, nil }

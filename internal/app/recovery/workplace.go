@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"lockstep/internal/app"
@@ -87,5 +86,5 @@ func (o *Own) Close() error {
 	}
 	err := o.app.Close()
 	o.app = nil
-	return errors.Join(err)
+	return err
 }
